@@ -1,0 +1,201 @@
+package redlock
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/redlock-go/redlock/internal/fakeredis"
+)
+
+func TestALockThatIsLostJustBeforeCloseLeavesNoKey(t *testing.T) {
+	for range 100 { // its release and Close start at the same time
+		bubble(t, 3, Config{}, func(t *testing.T, r *rig) {
+			lock := r.mustLock(r.Manager, "a", WithNoExpiry())
+			r.nodes[0].FlushAll()
+			r.nodes[1].FlushAll()
+			if _, err := lock.IsHeld(t.Context()); !errors.Is(err, ErrLost) {
+				t.Errorf("got %v", err)
+			}
+			if err := r.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+			r.mustHave("a", 0)
+		})
+	}
+}
+
+// onWarning is a handler of log records that calls f for each warning.
+type onWarning struct {
+	slog.Handler
+	f func()
+}
+
+func (h onWarning) Enabled(_ context.Context, level slog.Level) bool { return level == slog.LevelWarn }
+
+func (h onWarning) Handle(context.Context, slog.Record) error { h.f(); return nil }
+
+func TestALockThatEndsWhileCloseBeginsIsReleased(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m *Manager
+		closed := make(chan error, 1)
+		closing := func() {
+			if m.closed.Load() {
+				return
+			}
+			go func() { closed <- m.Close(context.Background()) }()
+			<-time.After(1) // Close waits for what it is to wait for
+		}
+		r := newRig(t, 3, Config{TTL: 4 * time.Second}, WithLogger(slog.New(onWarning{slog.DiscardHandler, closing})))
+		m = r.Manager
+		r.connected()
+		r.nodes[2].OnCommand(func(c fakeredis.Command) (a fakeredis.Action) {
+			a.Cut = c.Name == "SET" // this node is owed a release from here on
+			return a
+		})
+		lock := r.mustLock(r.Manager, "a")
+		r.nodes[2].OnCommand(nil)
+		<-lock.Done()
+		select {
+		case err := <-closed:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(time.Minute):
+			t.Error("Close waits for a release that nobody sends")
+			m.nodes[2].mu.Lock()
+			m.nodes[2].oweLocked(-1)
+			m.nodes[2].mu.Unlock()
+		}
+		passTime(1) // the handler has returned
+	})
+}
+
+func TestAnExtendThatWaitsForItsTurnReturnsErrClosed(t *testing.T) {
+	bubble(t, 3, Config{TTL: time.Minute}, func(t *testing.T, r *rig) {
+		lock := r.mustLock(r.Manager, "a")
+		for _, node := range r.nodes {
+			node.Stall(true)
+		}
+		results := make(chan error, 2)
+		for range 2 {
+			go func() { results <- lock.Extend(context.Background(), 0) }()
+		}
+		synctest.Wait()
+		time.AfterFunc(10*time.Millisecond, func() {
+			for _, node := range r.nodes {
+				node.Stall(false)
+			}
+		})
+		if err := r.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		for range 2 {
+			if err := <-results; !errors.Is(err, ErrClosed) {
+				t.Errorf("got %v", err)
+			}
+		}
+	})
+}
+
+func TestALockThatIsWonAfterCloseHasTakenTheLocksIsErrClosed(t *testing.T) {
+	bubble(t, 1, Config{}, func(t *testing.T, r *rig) {
+		r.connected()
+		held := r.held
+		r.held = nil // Close does this before it ends the calls in progress
+		if _, err := r.Lock(t.Context(), "a"); !errors.Is(err, ErrClosed) {
+			t.Errorf("got %v", err)
+		}
+		r.held = held
+		synctest.Wait()
+		r.mustHave("a", 0)
+	})
+}
+
+// mustCloseInTime wants Close to return soon after its ctx of 100 ms.
+func mustCloseInTime(t *testing.T, m *Manager) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	_ = m.Close(ctx) // with the keys that are unconfirmed, or without
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestCloseDoesNotWaitForAHandshakeThatIsNotAnswered(t *testing.T) {
+	bubble(t, 1, Config{}, func(t *testing.T, r *rig) {
+		n := Addr("10.0.0.1", 6379)
+		n.connectTimeout = 30 * time.Second
+		m := r.manager(Config{Nodes: []Node{n}})
+		r.nodes[0].Pause()
+		if _, err := m.TryLock(t.Context(), "a"); !errors.Is(err, ErrNoQuorum) {
+			t.Errorf("got %v", err)
+		}
+		mustCloseInTime(t, m)
+		r.nodes[0].Resume()
+	})
+}
+
+func TestCloseDoesNotWaitForAConnectionThatWasGivenUpBefore(t *testing.T) {
+	bubble(t, 1, Config{}, func(t *testing.T, r *rig) {
+		r.connected()
+		r.nodes[0].Stall(true)
+		if _, err := r.TryLock(t.Context(), "a"); !errors.Is(err, ErrNoQuorum) {
+			t.Errorf("got %v", err)
+		}
+		passTime(1500 * time.Millisecond) // it has been given up, and lingers
+		mustCloseInTime(t, r.Manager)
+		r.nodes[0].Stall(false)
+	})
+}
+
+func TestAServerThatStopsReadingOverTLSKeepsNobodyFromGivingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		certificate, authorities := certify(t)
+		ours, theirs := net.Pipe()
+		server := tls.Server(theirs, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
+		go func() { _ = server.Handshake() }() // and then it reads no more
+		client := tls.Client(ours, &tls.Config{RootCAs: authorities, ServerName: "10.0.0.1", MinVersion: tls.VersionTLS12})
+		if err := client.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		s := &stream{conn: client, turn: make(chan struct{}, 1), closed: make(chan struct{})}
+		start := time.Now()
+		s.close([]byte("*1\r\n$4\r\nPING\r\n"))
+		if took := time.Since(start); took > 10*farewell {
+			t.Errorf("it took %v", took)
+		}
+		_ = ours.Close()
+		_ = theirs.Close()
+	})
+}
+
+func TestCloseWithAContextThatHasEndedSendsTheReleasesThatWait(t *testing.T) {
+	for range 20 { // the writer may get to it first
+		bubble(t, 3, Config{}, func(t *testing.T, r *rig) {
+			r.mustLock(r.Manager, "a")
+			for _, node := range r.nodes {
+				node.SetDelay(0, 50*time.Millisecond)
+			}
+			asking := make(chan struct{})
+			go func() { // what is in flight has the release wait for the writer
+				defer close(asking)
+				_, _ = r.IsLocked(context.Background(), "a")
+			}()
+			synctest.Wait()
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			_ = r.Close(ctx)
+			<-asking
+			passTime(time.Second)
+			r.mustHave("a", 0)
+		})
+	}
+}

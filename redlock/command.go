@@ -1,0 +1,55 @@
+package redlock
+
+import "time"
+
+// state is where a command is on its way to a node.
+type state uint8
+
+const (
+	unsent   state = iota // never sent: refused at once, or dropped before it was written
+	queued                // waiting to be written
+	sent                  // written, or about to be; not answered
+	answered              // its vote is in
+	lost                  // its connection ended first: it may have been executed, or may be yet
+)
+
+// receiver is whoever waits for a command's vote. Its methods are called without
+// any node's mutex held and never block.
+type receiver interface {
+	receive(c *command, v vote, err error)
+	// gone reports whether nobody needs the answer any more.
+	gone() bool
+}
+
+// command is one request on its way to one node.
+type command struct {
+	req   *request
+	to    receiver // nil: nobody waits
+	index int      // of the node
+
+	// What follows is guarded by the node's mu.
+
+	state    state
+	vote     vote
+	stream   *stream   // that it was sent on
+	bound    *stream   // the only one that it may be sent on; nil: any
+	sentAt   time.Time // when it was written
+	doneAt   time.Time // of an acquire: when its answer came
+	reserved bool      // an acquire that counts in the node's owed
+	spelled  bool      // the script is sent in full: the node did not know its digest
+	debt     *debt     // of a release: what it is to settle
+	undo     *debt     // of an acquire: its release, once that was asked for
+	kills    *stream   // whose connection the server is told to drop
+}
+
+// tell hands the vote to whoever waits.
+func (c *command) tell(v vote, err error) {
+	if c.to != nil {
+		c.to.receive(c, v, err)
+	}
+}
+
+// droppable reports whether nobody would miss c if it were never written.
+func (c *command) droppable() bool {
+	return c.debt == nil && (c.to == nil || c.to.gone())
+}

@@ -1,0 +1,383 @@
+package redlock
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+const (
+	// connectTimeout bounds connecting: dial, TLS, handshake and checks together.
+	connectTimeout = 2 * time.Second
+
+	// masterTimeout bounds the same for a master that Sentinel has just named. If
+	// it stays silent another one may be named by now.
+	masterTimeout = time.Second
+)
+
+// serverInfo is what a server says about itself. Empty fields were not told.
+type serverInfo struct {
+	id                int64 // of the connection
+	role, mode, runID string
+}
+
+// connect opens a stream that is ready for commands: authenticated, on the right
+// database, to a server that may vote. The dial alone is bounded by dialing.
+func (n *node) connect(ctx context.Context, dialing time.Duration) (*stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, n.connectTimeout())
+	defer cancel()
+	network, address := n.cfg.network()
+	if n.sentinel != nil {
+		var err error
+		if address, err = n.sentinel.resolve(ctx); err != nil {
+			return nil, err
+		}
+		network = "tcp"
+		ctx, cancel = context.WithTimeout(ctx, cmp.Or(n.cfg.connectTimeout, masterTimeout))
+		defer cancel()
+	}
+	conn, err := n.dial(ctx, network, address, dialing)
+	if err != nil {
+		return nil, n.explain(err)
+	}
+	// Only now go-redis: its pool would cache a failed dial, probe by itself and
+	// log each one.
+	client := redis.NewClient(n.options(conn))
+	s := &stream{n: n, conn: conn, client: client, address: address,
+		ended: make(chan struct{}), closed: make(chan struct{}),
+		wake: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
+	// go-redis heeds a deadline, and not that ctx is cancelled.
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	err = s.prepare(ctx)
+	if !stop() { // the closed connection is not what is wrong
+		err = ctx.Err()
+	}
+	if err != nil {
+		_ = client.Close()
+		_ = conn.Close()
+		return nil, n.explain(err)
+	}
+	if err := n.admit(s); err != nil {
+		_ = client.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (n *node) connectTimeout() time.Duration {
+	return cmp.Or(n.cfg.connectTimeout, connectTimeout)
+}
+
+func (n *node) dial(ctx context.Context, network, address string, limit time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	conn, err := n.m.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	host, _, _ := net.SplitHostPort(address)
+	secure, err := overTLS(ctx, conn, n.cfg.tlsFor(host))
+	if err != nil {
+		_ = conn.Close()
+	}
+	return secure, err
+}
+
+// overTLS makes the TLS handshake on conn, if there is a config for it.
+func overTLS(ctx context.Context, conn net.Conn, config *tls.Config) (net.Conn, error) {
+	if config == nil {
+		return conn, nil
+	}
+	secure := tls.Client(conn, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, fmt.Errorf("%w: %w", errHandshake, err)
+	}
+	return secure, nil
+}
+
+var (
+	errHandshake   = errors.New("TLS handshake")
+	errCredentials = errors.New("Credentials")
+)
+
+// options are those of a client around one open connection. go-redis' defaults
+// are wrong for a lock, and are set here once: a command that is sent again could
+// see its own key, and a context's deadline has to count.
+func (n *node) options(conn net.Conn) *redis.Options {
+	opts := oneConnection(conn)
+	opts.ClientName = n.cfg.clientName
+	opts.Username, opts.Password = login(n.cfg.Username, n.cfg.Password)
+	if ask := n.cfg.Credentials; ask != nil {
+		opts.CredentialsProviderContext = func(ctx context.Context) (string, string, error) {
+			username, password, err := ask(ctx)
+			if err != nil {
+				return "", "", fmt.Errorf("%w: %w", errCredentials, err)
+			}
+			username, password = login(username, password)
+			return username, password, nil
+		}
+	}
+	opts.DB = n.cfg.DB
+	return opts
+}
+
+// login is what go-redis is to log in with. It logs in only with a password, and a
+// user may have none: such a user (nopass) accepts any.
+func login(username, password string) (string, string) {
+	if username != "" && password == "" {
+		password = "none"
+	}
+	return username, password
+}
+
+// oneConnection makes options for a client that has conn and will get no other.
+func oneConnection(conn net.Conn) *redis.Options {
+	opened := make(chan net.Conn, 1)
+	opened <- conn
+	return &redis.Options{
+		Addr: conn.RemoteAddr().String(),
+		Dialer: func(context.Context, string, string) (net.Conn, error) {
+			select {
+			case conn := <-opened:
+				return conn, nil
+			default:
+				return nil, net.ErrClosed
+			}
+		},
+		Protocol:                 2,
+		PoolSize:                 1,
+		MaxRetries:               -1,
+		DialerRetries:            1,
+		ContextTimeoutEnabled:    true,
+		ReadBufferSize:           4 << 10,
+		WriteBufferSize:          4 << 10,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+}
+
+// prepare has go-redis make the handshake, then asks the server what it is and
+// loads the scripts, in one round trip.
+func (s *stream) prepare(ctx context.Context) error {
+	conn := s.client.Conn()
+	if err := conn.Ping(ctx).Err(); err != nil {
+		return err
+	}
+	deadline, _ := ctx.Deadline()
+	if err := s.conn.SetDeadline(deadline); err != nil {
+		return err
+	}
+	replies, err := s.introduce()
+	if err != nil {
+		return withoutPorts(err)
+	}
+	s.server = readServer(replies[0], replies[1])
+	for i, r := range replies[2:] {
+		if s.prefix[i+1], err = prefixFor(script(i+1), r); err != nil {
+			return err
+		}
+	}
+	return s.conn.SetDeadline(time.Time{})
+}
+
+// introduce sends HELLO, INFO and the scripts, and returns the answers in that
+// order.
+func (s *stream) introduce() ([]reply, error) {
+	b := appendCommand(nil, "HELLO")
+	b = appendCommand(b, "INFO", "server")
+	for _, text := range scriptText[1:] {
+		b = appendCommand(b, "SCRIPT", "LOAD", text)
+	}
+	if _, err := s.conn.Write(b); err != nil {
+		return nil, err
+	}
+	var (
+		buf     = make([]byte, 0, 8<<10)
+		replies []reply
+		used    int
+	)
+	for len(replies) < 1+int(scriptCount) {
+		r, size, err := parseReply(buf[used:])
+		if err != nil {
+			return nil, err
+		}
+		if size > 0 {
+			replies = append(replies, r)
+			used += size
+			continue
+		}
+		if len(buf) > maxReply {
+			return nil, errOutOfStep
+		}
+		buf = slices.Grow(buf, 4<<10)
+		read, err := s.conn.Read(buf[len(buf):cap(buf)])
+		if err != nil {
+			return nil, err
+		}
+		buf = buf[:len(buf)+read]
+	}
+	return replies, nil
+}
+
+// spelledPrefix is what stands before a script's body where a node is sent the
+// whole text.
+var spelledPrefix = func() (p [scriptCount][]byte) {
+	for i := script(1); i < scriptCount; i++ {
+		p[i] = scriptPrefix(i, "EVAL", scriptText[i])
+	}
+	return p
+}()
+
+// prefixFor returns what stands before a script's body on a node that answered
+// SCRIPT LOAD with r. The digest is the node's: SHA-1 is not ours to compute
+// where only FIPS 140 algorithms may be used. A user who may not load scripts
+// sends them in full.
+func prefixFor(i script, r reply) ([]byte, error) {
+	switch {
+	case r.kind == '-':
+		return spelledPrefix[i], nil
+	case r.kind != '$' || len(r.text) != 40:
+		return nil, errOutOfStep
+	}
+	return scriptPrefix(i, "EVALSHA", string(r.text)), nil
+}
+
+// readServer reads the answers to HELLO and to INFO server. A proxy or an access
+// list may refuse either.
+func readServer(hello, info reply) (s serverInfo) {
+	for i := 0; i+1 < len(hello.items); i += 2 {
+		value := hello.items[i+1]
+		switch string(hello.items[i].text) {
+		case "id":
+			s.id = value.n
+		case "role":
+			s.role = string(value.text)
+		case "mode":
+			s.mode = string(value.text)
+		}
+	}
+	for line := range strings.Lines(string(info.text)) {
+		if id, ok := strings.CutPrefix(line, "run_id:"); ok && info.kind == '$' {
+			s.runID = strings.TrimSpace(id)
+		}
+	}
+	return s
+}
+
+// explain turns a failure to connect into one that says what to do. What will not
+// heal by itself is a ConfigError.
+func (n *node) explain(err error) error {
+	var unknownCA x509.UnknownAuthorityError
+	var wrongName x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var noTLS tls.RecordHeaderError
+	var network *net.OpError
+	switch {
+	case errors.As(err, &unknownCA), errors.As(err, &wrongName), errors.As(err, &invalid):
+		return configErrorf(n.path()+".tls", "the certificate of %s is not trusted: %v", n.name, err)
+	case errors.As(err, &noTLS):
+		return configErrorf(n.path()+".tls", "%s does not speak TLS", n.name)
+	case errors.As(err, &network) && network.Op == "remote error": // an alert: a client certificate, mostly
+		return configErrorf(n.path()+".tls", "%s refuses the TLS connection: %v", n.name, network.Err)
+	case errors.Is(err, errOutOfStep), strings.Contains(err.Error(), "redis: can't parse"),
+		strings.Contains(err.Error(), "redis: invalid reply"):
+		return configErrorf(n.path(), "%s is no Redis server, or wants TLS", n.name)
+	case redis.IsAuthError(err), hasText(err, "WRONGPASS", "NOAUTH", "invalid password", "called without any password"):
+		return configErrorf(n.path()+".password", "%s refuses the user name or password: %s", n.name, inWords(err))
+	case hasText(err, "NOPERM"):
+		return configErrorf(n.path()+".username", "%s refuses the handshake: %s", n.name, inWords(err))
+	case hasText(err, "DB index is out of range", "invalid DB index"):
+		return configErrorf(n.path()+".db", "%s has no database %d", n.name, n.cfg.DB)
+	}
+	var config *ConfigError
+	if errors.As(err, &config) {
+		return config
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || isTimeout(err) {
+		return connErrorf("no connection within %v%s", n.connectTimeout(), hint(err, n.secure()))
+	}
+	return fmt.Errorf("connect: %w%s", withoutSecrets(err), hint(err, n.secure()))
+}
+
+// withoutSecrets leaves out what an error repeats of its input: a server that does
+// not know AUTH repeats the password, and package net the address, which may be a
+// URI in the wrong place.
+func withoutSecrets(err error) error {
+	var answered redis.Error
+	var address *net.AddrError
+	var name *net.DNSError
+	switch {
+	case errors.As(err, &answered):
+		return serverError([]byte(answered.Error()))
+	case errors.As(err, &address):
+		return connErrorf("address: %s", address.Err)
+	case errors.As(err, &name):
+		return connErrorf("lookup: %s", name.Err)
+	}
+	return err
+}
+
+// withoutPorts leaves out between whom a connection was. Our port is another one
+// each time, and a node that is down for one reason is one line in the log.
+func withoutPorts(err error) error {
+	var network *net.OpError
+	if errors.As(err, &network) {
+		return fmt.Errorf("%s: %w", network.Op, network.Err)
+	}
+	return err
+}
+
+// secure reports whether the node is spoken to in TLS.
+func (n *node) secure() bool {
+	if single, ok := n.cfg.client.(interface{ Options() *redis.Options }); ok {
+		return single.Options().TLSConfig != nil
+	}
+	return n.cfg.TLS || n.cfg.TLSConfig != nil
+}
+
+// hint is what a wrong setting of TLS looks like from here, for whoever reads err
+// at night: a server that was reached, and hung up or kept silent. It is no more
+// than a hint: a server that is being stopped does the same.
+func hint(err error, secure bool) string {
+	var network *net.OpError
+	var call *os.SyscallError
+	hungUp := errors.Is(err, io.EOF) || errors.As(err, &call) && !call.Timeout()
+	switch {
+	case errors.Is(err, errCredentials), errors.As(err, &network) && network.Op == "dial":
+		return ""
+	case errors.Is(err, errHandshake):
+		return "; perhaps it does not speak TLS"
+	case hungUp && secure:
+		return "; perhaps it wants a client certificate"
+	case hungUp:
+		return "; perhaps it wants TLS"
+	}
+	return ""
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+func hasText(err error, parts ...string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(err.Error(), part) })
+}
+
+// inWords is a server's refusal on one bounded line.
+func inWords(err error) string { return serverError([]byte(err.Error())).Error() }
+
+// path is the node's place in the configuration.
+func (n *node) path() string { return "nodes[" + strconv.Itoa(n.index) + "]" }

@@ -1,0 +1,141 @@
+package redlock
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/go-multierror"
+)
+
+// Each of these is a decision that a caller can take. They are matched with
+// [errors.Is].
+var (
+	// ErrTaken says that someone else holds the resource, or that no contender
+	// has a majority.
+	ErrTaken = errors.New("redlock: taken")
+
+	// ErrAlreadyHeld says that the resource is held under the very token that
+	// the caller gave. It matches ErrTaken too.
+	ErrAlreadyHeld error = &refinement{text: "redlock: already held", of: ErrTaken}
+
+	// ErrNoQuorum says that too few nodes could decide: a silent or failing node
+	// could have turned the vote, or the answers came too late to be trusted.
+	ErrNoQuorum = errors.New("redlock: no quorum")
+
+	// ErrNotHeld is what ErrExpired, ErrLost and ErrReleased match.
+	ErrNotHeld = errors.New("redlock: not held")
+
+	// ErrExpired says that the validity of the lock has passed.
+	ErrExpired error = &refinement{text: "redlock: expired", of: ErrNotHeld}
+
+	// ErrLost says that a majority of the nodes no longer keeps the lock.
+	ErrLost error = &refinement{text: "redlock: lost", of: ErrNotHeld}
+
+	// ErrReleased says that the lock was unlocked, or that its manager was closed.
+	ErrReleased error = &refinement{text: "redlock: released", of: ErrNotHeld}
+
+	// ErrNoExpiry says that a lock without expiry cannot be extended.
+	ErrNoExpiry = errors.New("redlock: no expiry")
+
+	// ErrClosed says that the manager is closed.
+	ErrClosed = errors.New("redlock: closed")
+)
+
+// refinement is a sentinel that also matches a more general one.
+type refinement struct {
+	text string
+	of   error
+}
+
+func (r *refinement) Error() string { return r.text }
+func (r *refinement) Unwrap() error { return r.of }
+
+// ConfigError reports a bad setting, or a bad argument of a call. Field names
+// what is wrong, as a path where it lies inside a list: nodes[2].port. Neither
+// field ever holds a secret.
+type ConfigError struct{ Field, Msg string }
+
+func (e *ConfigError) Error() string { return "redlock: " + e.Field + ": " + e.Msg }
+
+// configErrorf makes a ConfigError. The arguments must not hold a secret.
+func configErrorf(field, format string, args ...any) *ConfigError {
+	return &ConfigError{Field: field, Msg: fmt.Sprintf(format, args...)}
+}
+
+// QuorumError says how the nodes voted on a question that was not won. It
+// unwraps to its verdict (ErrTaken, ErrNoQuorum, ErrLost), to the context's error
+// if that had ended on return, and to a *multierror.Error of *NodeError.
+type QuorumError struct {
+	// Op is the method: "lock", "extend", "unlock", "is locked", "is held", "ping".
+	Op       string
+	Resource string
+
+	// Yes, No and Failed count nodes, and add up to at most Total: what remains had
+	// not answered when the votes had decided. Failed are the nodes without a
+	// usable answer, those too that were not asked because they are known to be
+	// down.
+	Yes, No, Failed, Total int
+
+	verdict error
+	ended   error             // of the ctx
+	nodes   *multierror.Error // nil: no node failed
+}
+
+func (e *QuorumError) Error() string {
+	var b strings.Builder
+	b.WriteString("redlock: " + e.Op)
+	if e.Resource != "" {
+		fmt.Fprintf(&b, " %q", e.Resource)
+	}
+	fmt.Fprintf(&b, ": %s (%d yes, %d no, %d failed of %d nodes)",
+		strings.TrimPrefix(e.verdict.Error(), "redlock: "), e.Yes, e.No, e.Failed, e.Total)
+	if e.ended != nil {
+		b.WriteString(": " + e.ended.Error())
+	}
+	switch {
+	case e.nodes != nil:
+		b.WriteString(": " + e.nodes.Error())
+	case errors.Is(e.verdict, ErrNoQuorum) && e.Yes >= majority(e.Total):
+		b.WriteString(": the answers came too late to be trusted")
+	}
+	return b.String()
+}
+
+// Unwrap returns the verdict, the context's error and the nodes' errors, those
+// of them that there are.
+func (e *QuorumError) Unwrap() []error {
+	errs := []error{e.verdict}
+	if e.ended != nil {
+		errs = append(errs, e.ended)
+	}
+	if e.nodes != nil {
+		errs = append(errs, e.nodes)
+	}
+	return errs
+}
+
+// NodeError is the failure of one node, by its name.
+type NodeError struct {
+	Node string // host:port[/db], unix:path, or sentinel:<master name>; with its place if another has that name
+	Err  error
+}
+
+func (e *NodeError) Error() string {
+	var config *ConfigError
+	if errors.As(e.Err, &config) {
+		return config.Field + ": " + config.Msg // which names the node
+	}
+	return e.Node + ": " + e.Err.Error()
+}
+
+func (e *NodeError) Unwrap() error { return e.Err }
+
+// oneLine joins node errors, for a log.
+func oneLine(errs []error) string {
+	lines := make([]string, len(errs))
+	for i, err := range errs {
+		lines[i] = err.Error()
+	}
+	return strings.Join(lines, "; ")
+}

@@ -1,0 +1,191 @@
+package redlock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Manager takes locks on a quorum of independent nodes. It is safe for concurrent
+// use. Make one for a process, and close it at the end.
+type Manager struct {
+	cfg     *Config // a pointer, so that no way of printing a Manager follows it
+	label   string  // of the owner, behind the random part of a token
+	log     *slog.Logger
+	dial    func(ctx context.Context, network, address string) (net.Conn, error)
+	ping    request
+	nodes   []*node
+	servers servers
+	uses    *uses // a pointer, so that no way of printing a Lock shows its tokens
+
+	open  context.Context // ends when Close begins: calls in progress return
+	shut  context.CancelFunc
+	life  context.Context // of the nodes: ends when Close has released everything
+	die   context.CancelFunc
+	tasks errgroup.Group // every goroutine of the library; Close waits for them
+
+	calls  atomic.Int64  // in progress
+	closed atomic.Bool   // no call may begin
+	quiet  chan struct{} // capacity 1: calls may have come down to 0
+
+	mu     sync.Mutex
+	held   map[*Lock]struct{} // guarded by mu; nil: no lock may be added
+	ending chan struct{}      // guarded by mu: closed when the first Close is done
+}
+
+// Open is New with default settings for the nodes at uris. None given:
+// redis://localhost:6379.
+func Open(uris ...string) (*Manager, error) {
+	var cfg Config
+	if len(uris) > 0 {
+		nodes, err := ParseNodes(uris)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Nodes = nodes
+	}
+	return New(cfg)
+}
+
+// New makes a manager. It does no I/O: connections are made at first use, and
+// [Manager.Ping] is there for those who want to fail early. Nodes nil is
+// redis://localhost:6379; an empty, non-nil Nodes is a *ConfigError, as is every
+// other bad setting.
+func New(cfg Config, opts ...Option) (*Manager, error) {
+	cfg, warnings, err := cfg.complete()
+	if err != nil {
+		return nil, err
+	}
+	m := &Manager{
+		cfg:   &cfg,
+		label: "@" + cfg.Owner,
+		log:   slog.New(slog.DiscardHandler),
+		dial:  new(net.Dialer).DialContext,
+		ping:  pingRequest(),
+		quiet: make(chan struct{}, 1),
+		uses:  new(uses),
+		held:  make(map[*Lock]struct{}),
+	}
+	for _, opt := range opts {
+		if opt == nil {
+			return nil, configErrorf("options", "one of them is nil")
+		}
+		if err := opt.option(m); err != nil {
+			return nil, err
+		}
+	}
+	m.open, m.shut = context.WithCancel(context.Background())
+	m.life, m.die = context.WithCancel(context.Background())
+	for i, name := range nodeNames(cfg.Nodes) {
+		m.nodes = append(m.nodes, newNode(m, i, name))
+	}
+	for _, warning := range warnings {
+		m.log.Warn("redlock: " + warning)
+	}
+	return m, nil
+}
+
+// nodeTimeout bounds one round trip to a node, for a lock of the given TTL.
+func (m *Manager) nodeTimeout(ttl time.Duration) time.Duration {
+	if m.cfg.NodeTimeout > 0 {
+		return m.cfg.NodeTimeout
+	}
+	return min(max(ttl/20, 25*time.Millisecond), 250*time.Millisecond)
+}
+
+// begin counts a call in, unless the manager is closed.
+func (m *Manager) begin() error {
+	m.calls.Add(1)
+	if m.closed.Load() {
+		m.leave()
+		return ErrClosed
+	}
+	return nil
+}
+
+// leave counts a call out.
+func (m *Manager) leave() {
+	if m.calls.Add(-1) == 0 && m.closed.Load() {
+		select {
+		case m.quiet <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// detached runs f as a task, and then counts out the call that the caller has
+// begun: Close waits for it.
+func (m *Manager) detached(f func()) {
+	m.tasks.Go(func() error {
+		defer m.leave()
+		f()
+		return nil
+	})
+}
+
+// hold starts the life of a lock that was won.
+func (m *Manager) hold(l *Lock) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.held == nil {
+		return ErrClosed
+	}
+	m.held[l] = struct{}{}
+	l.open()
+	return nil
+}
+
+// drop forgets a lock that is over.
+func (m *Manager) drop(l *Lock) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.held, l)
+}
+
+// Held returns the locks of this manager that are valid now.
+func (m *Manager) Held() []*Lock {
+	m.mu.Lock()
+	locks := make([]*Lock, 0, len(m.held))
+	for l := range m.held {
+		locks = append(locks, l)
+	}
+	m.mu.Unlock()
+	valid := locks[:0]
+	for _, l := range locks {
+		if l.Valid() {
+			valid = append(valid, l)
+		}
+	}
+	return valid
+}
+
+// Ping asks every node, and connects to those that it has not used yet. It
+// returns nil if a majority answers and none is misconfigured; otherwise the
+// *ConfigError of that node, or a *QuorumError that matches [ErrNoQuorum].
+func (m *Manager) Ping(ctx context.Context) error {
+	if err := m.begin(); err != nil {
+		return err
+	}
+	defer m.leave()
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("redlock: ping: %w", err)
+	}
+	b, t := m.ask(ctx, &m.ping, complete, m.nodeTimeout(m.cfg.TTL))
+	if failures := b.failures(m.nodes); failures != nil {
+		var config *ConfigError
+		if errors.As(failures, &config) {
+			return config
+		}
+	}
+	if t.verdict() == won {
+		return nil
+	}
+	return m.verdictError(ctx, "ping", "", ErrNoQuorum, b, t)
+}

@@ -1,0 +1,241 @@
+package redlock
+
+import (
+	"errors"
+	"sync"
+	"time"
+)
+
+const (
+	// maxCommands and maxBytes bound what waits for one node: written and not
+	// answered, or not yet written. A node that has stalled answers "no" at once
+	// beyond that, at the cost of its own vote alone.
+	maxCommands = 8192
+	maxBytes    = 4 << 20
+
+	// maxOwed bounds the acquires of one node that may be executed and are not
+	// known to be undone. Each acquire reserves its place here before it is sent.
+	maxOwed = 8192
+)
+
+var errStalled = errors.New("too many commands are waiting for its answers")
+
+// nodeState is what a node is doing about its connection.
+type nodeState uint8
+
+const (
+	idle       nodeState = iota // not used yet: no connection before the first call
+	connecting                  // commands wait for the connection
+	up
+	down // commands are refused at once, and the node is probed
+)
+
+// node is one server as the manager knows it: the queue of commands for it, the
+// connection that they go out on, and the keys that it is owed a release for.
+//
+// One goroutine, run, connects, watches and reconnects, from the first command
+// until the manager closes.
+type node struct {
+	m        *Manager
+	index    int
+	cfg      Node
+	name     string
+	silence  time.Duration // how old the oldest unanswered command may become
+	wait     *request      // of a node with replicas: ends a batch
+	wake     chan struct{} // of a user's client, capacity 1: its worker has something to do
+	sentinel *sentinel     // nil for a plain node
+	history  []string      // the run_ids seen, in order; run's own
+	once     sync.Once     // of the warning that it does not tell its run_id
+
+	mu      sync.Mutex
+	state   nodeState          // guarded by mu, as is all below
+	cause   error              // why it is down
+	queue   []*command         // not written yet
+	bytes   int                // of what is queued and in flight
+	stream  *stream            // nil unless up
+	owed    int                // acquires reserved and debts
+	debts   map[*debt]struct{} // what the reaper is to settle
+	settled chan struct{}      // capacity 1: a debt is gone; Close listens
+	past    []*stream          // ended with acquires in flight, and not known to be gone at the server
+}
+
+func newNode(m *Manager, index int, name string) *node {
+	cfg := m.cfg.Nodes[index]
+	n := &node{
+		m:       m,
+		index:   index,
+		cfg:     cfg,
+		name:    name,
+		silence: max(time.Second, 4*m.nodeTimeout(m.cfg.TTL)),
+		debts:   make(map[*debt]struct{}),
+		settled: make(chan struct{}, 1),
+	}
+	if len(cfg.Sentinels) > 0 {
+		n.sentinel = newSentinel(m, cfg, n.path())
+	}
+	if cfg.client != nil {
+		n.wake = make(chan struct{}, 1)
+	}
+	if cfg.Replicas > 0 {
+		wait := waitRequest(cfg.Replicas, m.nodeTimeout(m.cfg.TTL))
+		n.wait = &wait
+	}
+	return n
+}
+
+// submit queues c, or votes for it at once where it cannot be sent. It never
+// blocks.
+func (n *node) submit(c *command) {
+	n.mu.Lock()
+	if v, err := n.refusalLocked(c); err != nil {
+		if c.debt != nil {
+			n.scheduleLocked(c.debt, time.Now())
+		}
+		n.mu.Unlock()
+		n.tell(c, v, err)
+		return
+	}
+	s := n.enqueueLocked(c)
+	n.mu.Unlock()
+	if s != nil {
+		s.flush()
+		<-s.turn
+	}
+}
+
+// refusalLocked says why c cannot be sent to the node now.
+func (n *node) refusalLocked(c *command) (vote, error) {
+	if n.state == down {
+		if errors.As(n.cause, new(*ConfigError)) {
+			return misconfigured, n.cause
+		}
+		return rejected, n.cause
+	}
+	if c.debt != nil {
+		return pending, nil // its acquire has reserved the room
+	}
+	waiting := len(n.queue)
+	if n.stream != nil {
+		waiting += len(n.stream.flight)
+	}
+	if waiting >= maxCommands || n.bytes >= maxBytes || c.req.reserves() && n.owed >= maxOwed {
+		return rejected, errStalled
+	}
+	return pending, nil
+}
+
+// enqueueLocked queues c. It returns the stream, with its turn held, if nothing
+// is in flight there and the caller is to write c itself.
+func (n *node) enqueueLocked(c *command) *stream {
+	c.reserved = c.req.reserves()
+	if c.reserved {
+		n.owed++
+	}
+	n.pushLocked(c)
+	if n.state == idle {
+		n.state = connecting
+		n.m.tasks.Go(func() error { n.run(n.m.life); return nil })
+	}
+	s := n.stream
+	if s == nil || n.wake != nil {
+		n.signal()
+		return nil
+	}
+	if len(s.flight) == 0 && len(n.queue) == 1 && s.tryTurn() {
+		return s
+	}
+	s.signal()
+	return nil
+}
+
+func (n *node) pushLocked(c *command) {
+	c.state = queued
+	n.queue = append(n.queue, c)
+	n.bytes += len(c.req.body)
+}
+
+// signal wakes the worker of a user's client.
+func (n *node) signal() {
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+}
+
+// dropLocked forgets a command that was never written.
+func (n *node) dropLocked(c *command) {
+	c.state = unsent
+	n.bytes -= len(c.req.body)
+	n.unreserveLocked(c)
+}
+
+func (n *node) unreserveLocked(c *command) {
+	if c.reserved {
+		c.reserved = false
+		n.oweLocked(-1)
+	}
+}
+
+func (n *node) oweLocked(by int) {
+	n.owed += by
+	select {
+	case n.settled <- struct{}{}:
+	default:
+	}
+}
+
+// answerLocked notes the vote of a command that was in flight.
+func (n *node) answerLocked(c *command, v vote) {
+	c.state, c.vote = answered, v
+	n.bytes -= len(c.req.body)
+	if c.req.kind == acquire {
+		c.doneAt = time.Now()
+	}
+	n.unreserveLocked(c) // granted: a key that is held; refused: nothing there
+	if c.undo != nil {
+		n.excuseLocked(c.undo, v)
+	}
+	if c.debt != nil {
+		n.settleLocked(c, v)
+	}
+	if c.kills != nil && !v.failed() {
+		c.kills.gone = true
+	}
+}
+
+// loseLocked notes that the connection of a command has ended before its answer
+// came: its fate is unknown.
+func (n *node) loseLocked(c *command, now time.Time) {
+	c.state, c.vote = lost, unknown
+	n.bytes -= len(c.req.body)
+	if c.debt != nil {
+		c.debt.unsure = true
+		n.scheduleLocked(c.debt, now)
+	}
+}
+
+// recoversLocked queues a script once more, in full, on a node that did not know
+// its digest. Nothing was executed, so this replays nothing. An acquire whose
+// release is under way is not sent again.
+func (n *node) recoversLocked(c *command, err error) bool {
+	switch {
+	case n.sentinel != nil && hasCode(err, "READONLY", "MASTERDOWN"), hasCode(err, "NOAUTH"):
+		n.stream.end(err) // no longer the master, or no longer our user: connected anew
+	}
+	if !hasCode(err, "NOSCRIPT") || c.spelled || c.req.kind == acquire && c.droppable() {
+		return false
+	}
+	c.spelled, c.state = true, queued
+	n.queue = append(n.queue, c)
+	n.stream.signal()
+	return true
+}
+
+// tell hands a vote to whoever waits for it. What will not heal by itself
+// becomes a ConfigError that says which node's setting is wrong.
+func (n *node) tell(c *command, v vote, err error) {
+	if v == misconfigured && !errors.As(err, new(*ConfigError)) {
+		err = configErrorf(n.path(), "%s refuses the command: %v", n.name, err)
+	}
+	c.tell(v, err)
+}

@@ -1,0 +1,241 @@
+package redlock
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Option is a setting of [New] that only Go can express. What a file can say is
+// in [Config].
+type Option interface{ option(*Manager) error }
+
+type optionFunc func(*Manager) error
+
+func (f optionFunc) option(m *Manager) error { return f(m) }
+
+// WithLogger has the manager log to logger: a line when a node goes down or comes
+// up, and one when a lock is lost. By default nothing is logged.
+func WithLogger(logger *slog.Logger) Option {
+	return optionFunc(func(m *Manager) error {
+		if logger == nil {
+			return configErrorf("WithLogger", "the logger is nil; leave the option out to log nothing")
+		}
+		m.log = logger
+		return nil
+	})
+}
+
+// Hooks is a struct of functions, each with a data struct as argument.
+type Hooks struct{}
+
+// WithHooks gives [New] a *ConfigError: hooks are not available in this version.
+func WithHooks(Hooks) Option {
+	return optionFunc(func(*Manager) error { return unavailable("WithHooks") })
+}
+
+// LockOption is a setting of one acquisition.
+type LockOption interface{ lockOption(*lockOptions) error }
+
+type lockOptionFunc func(*lockOptions) error
+
+func (f lockOptionFunc) lockOption(o *lockOptions) error { return f(o) }
+
+// lockOptions are what one acquisition asks for.
+type lockOptions struct {
+	resource, key string
+	ttl           time.Duration
+	noExpiry      bool
+	maxHold       time.Duration // 0: no limit
+	token         string        // empty: a fresh one for each attempt
+	attempts      int           // 0: no limit
+	backoff       func(attempt int) time.Duration
+	carry         any
+	ignoreRelease bool
+	wait          bool // for what stands in the way
+}
+
+// WithTTL sets how long the nodes keep the lock. It is rounded up to whole
+// milliseconds. Zero is [Config.TTL].
+func WithTTL(ttl time.Duration) LockOption {
+	return lockOptionFunc(func(o *lockOptions) error {
+		if ttl < 0 {
+			return configErrorf("ttl", "%v is negative; it must be positive, or zero for the default", ttl)
+		}
+		o.ttl = ttl
+		return nil
+	})
+}
+
+// WithNoExpiry takes a lock that the nodes keep until it is unlocked. If its
+// holder dies, somebody has to remove it by hand. It is acquired with
+// [Config.TTL], so [WithTTL] does not go with it. Nodes made by [Client] cannot
+// keep one; a majority must be others.
+func WithNoExpiry() LockOption {
+	return lockOptionFunc(func(o *lockOptions) error {
+		o.noExpiry = true
+		return nil
+	})
+}
+
+// WithAutoRenew gives the call a *ConfigError: renewal outside of [Manager.Do] is
+// not available in this version.
+func WithAutoRenew() LockOption {
+	return lockOptionFunc(func(*lockOptions) error { return unavailable("WithAutoRenew") })
+}
+
+// WithMaxHold ends the lock with [ErrExpired] at the latest d after its
+// acquisition began, however often it is extended. An extend beyond that is cut
+// short.
+func WithMaxHold(d time.Duration) LockOption {
+	return lockOptionFunc(func(o *lockOptions) error {
+		if d <= 0 {
+			return configErrorf("max_hold", "%v is not positive; leave the option out for no limit", d)
+		}
+		o.maxHold = d
+		return nil
+	})
+}
+
+// WithToken takes the lock under a token that the caller chooses: at most 512
+// bytes, no control characters. No two processes may use one at the same time.
+// This manager uses it again only when nothing of its last use can be left on any
+// node: until then Lock waits, and TryLock returns [ErrNoQuorum].
+func WithToken(token string) LockOption {
+	return lockOptionFunc(func(o *lockOptions) error {
+		switch {
+		case token == "":
+			return configErrorf("token", "it is empty; leave the option out for a random one")
+		case len(token) > maxToken:
+			return configErrorf("token", "it has %d bytes; at most %d are allowed", len(token), maxToken)
+		case strings.ContainsFunc(token, unicode.IsControl):
+			return configErrorf("token", "it has a control character; only printable text is allowed")
+		}
+		o.token = token
+		return nil
+	})
+}
+
+// WithAttempts bounds the tries of one Lock, the first included. Zero is
+// [Config.Attempts].
+func WithAttempts(n int) LockOption {
+	return lockOptionFunc(func(o *lockOptions) error {
+		if n < 0 {
+			return configErrorf("attempts", "%d is negative; it counts all tries, and zero is the default", n)
+		}
+		o.attempts = n
+		return nil
+	})
+}
+
+// WithBackoff sets the pause between two tries of one Lock. The argument of pause
+// is 1 for the first pause and grows by one a pause.
+func WithBackoff(pause func(attempt int) time.Duration) LockOption {
+	return lockOptionFunc(func(o *lockOptions) error {
+		if pause == nil {
+			return configErrorf("backoff", "the function is nil; leave the option out for the default pauses")
+		}
+		o.backoff = pause
+		return nil
+	})
+}
+
+// WithCarry attaches v to the lock, for [Lock.Carry] and for the log. It is local.
+func WithCarry(v any) LockOption {
+	return lockOptionFunc(func(o *lockOptions) error {
+		o.carry = v
+		return nil
+	})
+}
+
+// WithFence gives the call a *ConfigError: fencing tokens are not available in
+// this version.
+func WithFence() LockOption {
+	return lockOptionFunc(func(*lockOptions) error { return unavailable("WithFence") })
+}
+
+// WithIgnoreReleaseError has [Manager.Do] drop the errors of the release at its
+// end, [ErrExpired] and [ErrLost] included.
+func WithIgnoreReleaseError() LockOption {
+	return lockOptionFunc(func(o *lockOptions) error {
+		o.ignoreRelease = true
+		return nil
+	})
+}
+
+// unavailable is the error of a name that is reserved and does nothing yet.
+func unavailable(name string) error {
+	return configErrorf(name, "it is not available in this version")
+}
+
+const (
+	maxResource = 1 << 10 // bytes
+	maxToken    = 512     // bytes
+
+	// maxTTL is far from what a sum of Durations can hold, 292 years.
+	maxTTL = 100 * 365 * 24 * time.Hour
+)
+
+// lockOptions checks a resource and the options for it, before anything is sent.
+func (m *Manager) lockOptions(resource string, opts []LockOption) (*lockOptions, error) {
+	key, err := m.key(resource)
+	if err != nil {
+		return nil, err
+	}
+	o := &lockOptions{resource: resource, key: key}
+	for _, opt := range opts {
+		if opt == nil {
+			return nil, configErrorf("options", "one of them is nil")
+		}
+		if err := opt.lockOption(o); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case o.noExpiry && o.ttl > 0:
+		return nil, configErrorf("ttl", "WithTTL and WithNoExpiry contradict each other; use one of them")
+	case o.noExpiry && o.maxHold > 0:
+		return nil, configErrorf("max_hold", "WithMaxHold and WithNoExpiry contradict each other; use one of them")
+	}
+	if o.ttl == 0 {
+		o.ttl = m.cfg.TTL
+	}
+	if o.ttl, err = m.usableTTL(o.ttl); err != nil {
+		return nil, err
+	}
+	if o.attempts == 0 {
+		o.attempts = m.cfg.Attempts
+	}
+	if o.backoff == nil {
+		o.backoff = m.backoff
+	}
+	return o, nil
+}
+
+// key is what Redis stores for resource.
+func (m *Manager) key(resource string) (string, error) {
+	key := m.cfg.KeyPrefix + resource
+	switch {
+	case resource == "":
+		return "", configErrorf("resource", "it is empty; it must name what is locked")
+	case len(resource) > maxResource:
+		return "", configErrorf("resource", "it has %d bytes; at most %d are allowed", len(resource), maxResource)
+	case strings.HasPrefix(key, reservedKeys):
+		return "", configErrorf("resource", "keys that begin with %q are the library's own", reservedKeys)
+	}
+	return key, nil
+}
+
+// usableTTL rounds ttl up to whole milliseconds and refuses one that leaves no
+// validity.
+func (m *Manager) usableTTL(ttl time.Duration) (time.Duration, error) {
+	if ttl > maxTTL {
+		return 0, configErrorf("ttl", "%v is too long; at most %v is allowed", ttl, maxTTL)
+	}
+	ttl = wholeMilliseconds(ttl)
+	if least := drift(ttl, m.cfg.DriftFactor) + m.cfg.Margin; ttl <= least {
+		return 0, configErrorf("ttl", "%v leaves no validity; it must be above its drift and margin, %v", ttl, least)
+	}
+	return ttl, nil
+}

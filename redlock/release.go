@@ -1,0 +1,168 @@
+package redlock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// unlocking is one Unlock that asks the nodes; others wait for it.
+type unlocking struct {
+	done chan struct{}
+	err  error // set before done is closed
+}
+
+// Unlock gives the lock back. It is over locally before the nodes are asked, and
+// works with a ctx that has ended too, bounded by the node timeout.
+//
+// It returns nil if a majority deleted the key. [ErrLost] says that a majority
+// can no longer have had it; [ErrNoQuorum] that too few nodes answered: another
+// Unlock asks again. Of a lock that was over already it returns [ErrExpired],
+// [ErrLost] or [ErrReleased]; what still stands of it is deleted all the same.
+func (m *Manager) Unlock(ctx context.Context, lock *Lock) error {
+	if err := m.begin(); err != nil {
+		return err
+	}
+	defer m.leave()
+	if err := m.owns(lock); err != nil {
+		return err
+	}
+	return m.alsoEnded(ctx, lock.unlock(ctx))
+}
+
+// alsoEnded adds the error of a ctx that has ended to that of a call. A call that
+// Close has cut short fails for that reason, and not for what Close did.
+func (m *Manager) alsoEnded(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case m.open.Err() != nil:
+		return ErrClosed
+	case ctx.Err() == nil, errors.Is(err, ctx.Err()):
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, ctx.Err())
+}
+
+// unlock has one caller at a time ask the nodes.
+func (l *Lock) unlock(ctx context.Context) error {
+	if l.Err() == nil { // one whose time is over ends as that, also where its timer is late
+		l.end(ErrReleased)
+	}
+	cause := context.Cause(l.life)
+	l.mu.Lock()
+	if l.released {
+		l.mu.Unlock()
+		return cause
+	}
+	if other := l.unlocking; other != nil {
+		l.mu.Unlock()
+		<-other.done // a node timeout at most
+		if other.err == nil {
+			return ErrReleased
+		}
+		return other.err
+	}
+	mine := &unlocking{done: make(chan struct{})}
+	l.unlocking = mine
+	l.mu.Unlock()
+
+	mine.err = l.askRelease(ctx, cause)
+	l.mu.Lock()
+	l.unlocking = nil
+	l.released = l.released || mine.err == nil
+	l.mu.Unlock()
+	close(mine.done)
+	return mine.err
+}
+
+// askRelease asks all nodes to delete the key, and judges their votes. The
+// release outlives the caller's ctx: a cancelled caller leaves no key behind.
+func (l *Lock) askRelease(ctx context.Context, cause error) error {
+	m := l.m
+	b := newBallot(len(m.nodes), decided)
+	l.putRelease(b)
+	t := b.wait(context.WithoutCancel(ctx), m.open, m.nodeTimeout(l.ttl))
+	b.over.Store(true)
+	switch {
+	case m.open.Err() != nil:
+		return ErrClosed
+	case !errors.Is(cause, ErrReleased):
+		return cause // it was over before: the holder is told so, whatever the votes
+	}
+	switch t.verdict() {
+	case won:
+		return nil
+	case beaten:
+		return m.verdictError(ctx, "unlock", l.resource, ErrLost, b, t)
+	}
+	return m.verdictError(ctx, "unlock", l.resource, ErrNoQuorum, b, t)
+}
+
+// abandon takes back what a failed try or a lock that is over may have left on
+// the nodes. It waits for no answer; what stays unconfirmed is the reaper's.
+func (l *Lock) abandon() { l.putRelease(nil) }
+
+// putRelease asks every node to delete the key. Without a ballot nobody waits
+// for the votes, and only nodes that may have the key are asked.
+func (l *Lock) putRelease(b *ballot) {
+	l.ballot.over.Store(true)
+	req := releaseRequest(l.key, l.Token())
+	debts := l.openDebts(&req)
+	for i, n := range l.m.nodes {
+		c := &command{req: &req, index: i}
+		if b != nil {
+			c = &b.commands[i]
+			c.req = &req
+		}
+		n.release(&debts[i], c, b != nil)
+	}
+}
+
+// openDebts makes the debts of the lock at its first release.
+func (l *Lock) openDebts(req *request) []debt {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.debts == nil {
+		l.debts = make([]debt, len(l.m.nodes))
+		for i := range l.debts {
+			l.debts[i] = debt{
+				acquire: &l.ballot.commands[i],
+				request: req,
+				ttl:     l.lapse.Sub(l.start) - afterlife,
+				given:   l.given,
+				once:    l.given && !l.persisting,
+			}
+			if !l.persisting {
+				l.debts[i].lapse = l.lapse
+			}
+		}
+	}
+	return l.debts
+}
+
+// owns refuses what is no lock of this manager.
+func (m *Manager) owns(lock *Lock) error {
+	switch {
+	case lock == nil:
+		return configErrorf("lock", "it is nil; it must be one that Lock, TryLock or Do returned")
+	case lock.m != m:
+		return configErrorf("lock", "it belongs to another manager")
+	}
+	return nil
+}
+
+// keepUntil notes that a node may keep the key until t, unless the lock is over:
+// what is still owed for it counts on the TTL that it had then.
+func (l *Lock) keepUntil(t time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.life.Err() != nil {
+		return false
+	}
+	if t.After(l.lapse) {
+		l.lapse = t
+	}
+	return true
+}

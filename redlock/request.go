@@ -1,0 +1,161 @@
+package redlock
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/redlock-go/redlock/internal/scripts"
+)
+
+// kind says what may become of a command when its caller has gone.
+type kind uint8
+
+const (
+	question kind = iota // dropped if it was not written yet
+	acquire              // dropped if it was not written yet, else it is owed a release
+	release              // never dropped
+)
+
+// script numbers the Lua scripts; noScript is a plain command.
+type script uint8
+
+const (
+	noScript script = iota
+	acquireScript
+	extendScript
+	persistScript
+	releaseScript
+	scriptCount
+)
+
+var scriptText = [scriptCount]string{
+	acquireScript: scripts.Acquire,
+	extendScript:  scripts.Extend,
+	persistScript: scripts.Persist,
+	releaseScript: scripts.Release,
+}
+
+// request is a command as all nodes get it. It is encoded once: body is the
+// whole command, or for a script what follows its digest or text.
+type request struct {
+	kind   kind
+	script script
+	body   []byte
+	writes bool // a vote for it counts only when the replicas asked for have it
+	given  bool // of an acquire: the caller chose the token
+	read   func(reply) (vote, error)
+
+	key, token string // of an acquire: what is to be released
+	args       []any  // what a user's own client is given, after the digest for a script
+}
+
+// reserves reports whether r is an acquire that no other will repeat: where its
+// fate stays unknown, the node is asked for a release.
+func (r *request) reserves() bool { return r.kind == acquire && !r.given }
+
+// setRequest is the plain acquire. Every other client of the algorithm that uses
+// the same key respects it, and there is no cheaper command.
+func setRequest(key, token string, ttl time.Duration) request {
+	return request{
+		kind:   acquire,
+		body:   appendCommand(nil, "SET", key, token, "NX", "PX", milliseconds(ttl)),
+		writes: true,
+		read:   readSet,
+		key:    key,
+		token:  token,
+	}
+}
+
+func existsRequest(key string) request {
+	return request{body: appendCommand(nil, "EXISTS", key), read: readBool, args: []any{"EXISTS", key}}
+}
+
+func pingRequest() request {
+	return request{body: appendCommand(nil, "PING"), read: readPong, args: []any{"PING"}}
+}
+
+// givenRequest takes a key for a token that the caller chose.
+func givenRequest(key, token string, ttl time.Duration) request {
+	r := scriptRequest(acquireScript, key, token, milliseconds(ttl))
+	r.kind, r.given, r.writes, r.read = acquire, true, true, readGiven
+	r.key, r.token = key, token
+	return r
+}
+
+// replayableRequest takes a key through a client that may send a command twice:
+// the key that its own first copy has made is its own grant.
+func replayableRequest(key, token string, ttl time.Duration) request {
+	r := givenRequest(key, token, ttl)
+	r.given, r.read = false, readReplayed
+	return r
+}
+
+// waitRequest asks for the confirmation of n replicas. A timeout of 0 would block
+// the connection for ever.
+func waitRequest(n int, timeout time.Duration) request {
+	body := appendCommand(nil, "WAIT", strconv.Itoa(n), milliseconds(max(timeout, time.Millisecond)))
+	return request{body: body, read: func(r reply) (vote, error) {
+		switch {
+		case r.kind == ':' && r.n >= int64(n):
+			return granted, nil
+		case r.kind == ':' && r.n >= 0:
+			return refused, nil
+		}
+		return readError(r)
+	}}
+}
+
+// killRequest has the server drop the connection that it knows as id. It answers
+// with the number that it has dropped: with 0 the connection was gone already.
+func killRequest(id int64) request {
+	return request{body: appendCommand(nil, "CLIENT", "KILL", "ID", strconv.FormatInt(id, 10)), read: readBool}
+}
+
+// extendRequest makes the key last for ttl, if it holds token; 0 only asks.
+func extendRequest(key, token string, ttl time.Duration) request {
+	r := scriptRequest(extendScript, key, token, milliseconds(ttl))
+	r.writes = ttl > 0
+	return r
+}
+
+func persistRequest(key, token string) request {
+	r := scriptRequest(persistScript, key, token)
+	r.writes = true
+	return r
+}
+
+func releaseRequest(key, token string) request {
+	r := scriptRequest(releaseScript, key, token)
+	r.kind = release
+	return r
+}
+
+// scriptRequest encodes what follows a script's digest: the number of keys, the
+// key and the arguments. All our scripts answer 1 or 0, but for the acquire.
+func scriptRequest(s script, key string, args ...string) request {
+	r := request{script: s, read: readBool, args: make([]any, 0, len(args)+2)}
+	b := appendBulk(make([]byte, 0, 64+len(key)+len(args)*48), "1")
+	b = appendBulk(b, key)
+	r.args = append(r.args, 1, key)
+	for _, arg := range args {
+		b = appendBulk(b, arg)
+		r.args = append(r.args, arg)
+	}
+	r.body = b
+	return r
+}
+
+// scriptPrefix is what stands before the body: the array's header, the command
+// and the digest or the text of the script.
+func scriptPrefix(s script, command, digestOrText string) []byte {
+	b := appendHeader(nil, '*', scriptArity[s])
+	return appendBulk(appendBulk(b, command), digestOrText)
+}
+
+// scriptArity is the number of elements in a script's command: EVALSHA, digest,
+// number of keys, key, token, and the TTL where there is one.
+var scriptArity = [scriptCount]int{acquireScript: 6, extendScript: 6, persistScript: 5, releaseScript: 5}
+
+func milliseconds(ttl time.Duration) string {
+	return strconv.FormatInt(ttl.Milliseconds(), 10)
+}

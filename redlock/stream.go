@@ -1,0 +1,327 @@
+package redlock
+
+import (
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// writeSize is about how much one write carries: large enough that the cost of
+	// the system call vanishes, small enough that replies come while it goes out.
+	writeSize = 64 << 10
+
+	// farewell bounds the last write on a connection that is given up.
+	farewell = 10 * time.Millisecond
+
+	// linger is how long a connection that was given up stays half open. Closed
+	// while replies are still coming in, the kernel would reset it and throw away
+	// what the server has not read yet: a release behind its acquire.
+	linger = 2 * time.Second
+)
+
+// stream is one connection to a node: commands go out in the order in which they
+// were queued, many in one write, and replies are read in the same order.
+//
+// Two goroutines serve it, a writer and a reader; the node's own waits for both.
+// A command that finds nothing in flight is written by its caller: a lone
+// caller pays for no goroutine switch.
+type stream struct {
+	n       *node
+	conn    net.Conn
+	client  *redis.Client // that prepared conn; closed with it
+	address string        // that was dialled
+	server  serverInfo
+	prefix  [scriptCount][]byte // of EVALSHA with the digest, or EVAL where the node gave none
+
+	ended  chan struct{} // closed by end
+	once   sync.Once
+	err    error         // why it ended; set before ended is closed
+	closed chan struct{} // closed by close: nothing more will be written
+
+	wake chan struct{} // capacity 1: the writer has something to do
+
+	turn chan struct{} // capacity 1: whoever has put something in may write
+	buf  []byte        // belongs to whoever has the turn
+
+	// What follows is guarded by n.mu.
+
+	flight []*command // written and not answered, in order
+	gone   bool       // the server is known to have let go of this connection
+	heard  time.Time  // when the last reply came
+}
+
+// end gives the connection up for the reason err. Only the first call counts.
+func (s *stream) end(err error) {
+	s.once.Do(func() {
+		s.err = err
+		close(s.ended)
+	})
+}
+
+// tryTurn takes the turn if nobody has it.
+func (s *stream) tryTurn() bool {
+	select {
+	case s.turn <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *stream) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// write is the writer's loop.
+func (s *stream) write() {
+	for {
+		select {
+		case <-s.wake:
+		case <-s.ended:
+			return
+		}
+		// Others are about to queue theirs: one yield makes one write of many
+		// commands. Without it a third of the throughput is gone.
+		runtime.Gosched()
+		s.turn <- struct{}{}
+		s.flush()
+		<-s.turn
+	}
+}
+
+// flush makes one write of what is queued. The caller has the turn.
+func (s *stream) flush() {
+	if !s.fill() {
+		return
+	}
+	// A server that does not read must not keep the writer for ever.
+	err := s.conn.SetWriteDeadline(time.Now().Add(s.n.silence))
+	if err == nil {
+		var written int
+		written, err = s.conn.Write(s.buf)
+		s.buf = s.buf[:copy(s.buf, s.buf[written:])]
+	}
+	if err != nil {
+		s.end(connErrorf("%v", withoutPorts(err)))
+	}
+}
+
+// fill moves commands from the node's queue into the buffer and reports whether
+// there is anything to write.
+func (s *stream) fill() bool {
+	n := s.n
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.stream != s || len(n.queue) == 0 {
+		return false
+	}
+	now := time.Now()
+	taken, writes := 0, false
+	for _, c := range n.queue {
+		if len(s.buf) >= writeSize {
+			break
+		}
+		taken++
+		if c.state != queued {
+			continue // it was given up while it waited
+		}
+		if c.droppable() || c.bound != nil && c.bound != s {
+			n.dropLocked(c)
+			continue
+		}
+		s.buf = s.appendCommand(s.buf, c)
+		c.state, c.stream, c.sentAt = sent, s, now
+		s.flight = append(s.flight, c)
+		writes = writes || c.req.writes
+	}
+	n.queue = slices.Delete(n.queue, 0, taken) // which forgets what it moves, too
+	if len(n.queue) > 0 {
+		s.signal()
+	}
+	if writes && n.cfg.Replicas > 0 {
+		s.buf = append(s.buf, n.wait.body...)
+		n.bytes += len(n.wait.body)
+		s.flight = append(s.flight, &command{req: n.wait, state: sent, stream: s, sentAt: now})
+	}
+	return len(s.buf) > 0
+}
+
+func (s *stream) appendCommand(b []byte, c *command) []byte {
+	switch {
+	case c.req.script == noScript:
+	case c.spelled:
+		b = append(b, spelledPrefix[c.req.script]...)
+	default:
+		b = append(b, s.prefix[c.req.script]...)
+	}
+	return append(b, c.req.body...)
+}
+
+// answer is a command with its vote.
+type answer struct {
+	*command
+	vote vote
+	err  error
+}
+
+// read is the reader's loop. It delivers in one go what one read brought.
+func (s *stream) read() {
+	var (
+		buf     = make([]byte, 16<<10)
+		filled  int
+		replies []reply
+		answers []answer
+		held    []answer
+	)
+	for {
+		size, err := s.conn.Read(buf[filled:])
+		filled += size
+		used := 0
+		replies = replies[:0]
+		for err == nil {
+			r, size, broken := parseReply(buf[used:filled])
+			if err = broken; err != nil || size == 0 {
+				break
+			}
+			used += size
+			replies = append(replies, r)
+		}
+		var broken error
+		answers, broken = s.match(replies, answers[:0])
+		held = s.deliver(answers, held)
+		clear(answers) // a quiet stream keeps no lock alive
+		if err = errors.Join(err, broken); err != nil {
+			s.end(readFailure(err))
+			s.confirm(held, unknown) // their WAIT was not answered
+			return
+		}
+		filled = copy(buf, buf[used:filled])
+		if filled == len(buf) {
+			if len(buf) > maxReply {
+				s.end(errOutOfStep)
+				return
+			}
+			buf = append(buf, make([]byte, len(buf))...)
+		}
+	}
+}
+
+func readFailure(err error) error {
+	switch {
+	case errors.Is(err, errOutOfStep):
+		return errOutOfStep
+	case errors.Is(err, io.EOF):
+		return connErrorf("the server closed the connection")
+	}
+	return connErrorf("%v", withoutPorts(err))
+}
+
+// match takes the commands that replies answer off the flight, in order.
+func (s *stream) match(replies []reply, answers []answer) ([]answer, error) {
+	if len(replies) == 0 {
+		return answers, nil
+	}
+	n := s.n
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.stream != s {
+		return answers, nil // given up: its votes are cast, what comes is read and dropped
+	}
+	s.heard = time.Now()
+	taken := 0
+	defer func() { s.flight = slices.Delete(s.flight, 0, taken) }()
+	for _, r := range replies {
+		if taken == len(s.flight) {
+			return answers, errOutOfStep
+		}
+		c := s.flight[taken]
+		v, err := c.req.read(r)
+		if errors.Is(err, errOutOfStep) {
+			return answers, err
+		}
+		taken++
+		if err != nil && n.recoversLocked(c, err) {
+			continue
+		}
+		n.answerLocked(c, v)
+		answers = append(answers, answer{c, v, err})
+	}
+	return answers, nil
+}
+
+// deliver hands out votes. On a node with replicas those for writes are held until
+// the WAIT that ends their batch has been answered.
+func (s *stream) deliver(answers, held []answer) []answer {
+	for _, a := range answers {
+		switch {
+		case s.n.wait == nil || !a.req.writes && a.req != s.n.wait:
+			s.n.tell(a.command, a.vote, a.err)
+		case a.req.writes:
+			held = append(held, a)
+		default:
+			s.confirm(held, a.vote)
+			clear(held)
+			held = held[:0]
+		}
+	}
+	return held
+}
+
+var errReplicas = errors.New("written, but not confirmed by its replicas in time")
+
+// confirm hands out the votes of a batch whose WAIT was answered with all: where
+// replicas are missing, a write may be lost in a failover and does not count.
+func (s *stream) confirm(held []answer, all vote) {
+	for _, a := range held {
+		if a.vote == granted && all != granted {
+			a.vote, a.err = unknown, errReplicas
+		}
+		s.n.tell(a.command, a.vote, a.err)
+	}
+}
+
+// close gives the connection up in order: what is owed on it is appended, then
+// it is half closed, so that the kernel delivers acquire and release together.
+func (s *stream) close(releases []byte) {
+	_ = s.conn.SetWriteDeadline(time.Now()) // whoever still writes must not keep us
+	s.turn <- struct{}{}
+	defer func() { <-s.turn }()
+	if s.buf = append(s.buf, releases...); len(s.buf) > 0 {
+		_ = s.conn.SetWriteDeadline(time.Now().Add(farewell))
+		_, _ = s.conn.Write(s.buf) // best effort: the reaper asks again
+	}
+	if half, ok := s.conn.(interface{ CloseWrite() error }); ok {
+		// TLS says goodbye with a deadline of its own, of five seconds.
+		bound := time.AfterFunc(farewell, func() { _ = s.conn.SetWriteDeadline(time.Now()) })
+		_ = half.CloseWrite()
+		bound.Stop()
+	}
+	_ = s.conn.SetReadDeadline(time.Now().Add(linger))
+	close(s.closed)
+}
+
+// hurry has a connection that was given up linger no longer than Close allows.
+func (s *stream) hurry() {
+	select {
+	case <-s.closed:
+		_ = s.conn.SetReadDeadline(time.Now().Add(lastLinger))
+	default: // it is in use, and its node hears of the end itself
+	}
+}
+
+// hangUp closes the connection once the server has, or once it has lingered.
+func (s *stream) hangUp() {
+	<-s.closed
+	_, _ = io.Copy(io.Discard, s.conn)
+	_ = s.client.Close() // closes conn too
+}

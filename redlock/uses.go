@@ -1,0 +1,123 @@
+package redlock
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// uses are the last uses of the tokens that callers chose. A fresh random token
+// needs none: what is left of one attempt cannot be taken for another's. A chosen
+// one is used again only when nothing of its last use can be left on any node.
+type uses struct {
+	mu   sync.Mutex
+	last map[[2]string]*use // by key and token; guarded by mu
+	many int                // how many entries to let grow before the spent ones are dropped; guarded by mu
+}
+
+// use is one try, and the lock that it may have become.
+type use struct {
+	lock   *Lock
+	trying bool // guarded by uses.mu
+}
+
+// pollUses is how often Lock looks whether a token is free again. It asks no
+// node: the answers that it waits for are counted here.
+const pollUses = 10 * time.Millisecond
+
+// claim makes l the token's current use. While this manager holds it, that is
+// ErrAlreadyHeld; while something may be left of it, claim waits or returns
+// ErrNoQuorum.
+func (u *uses) claim(ctx context.Context, l *Lock, wait bool) error {
+	for {
+		free, held := u.replace(l)
+		switch {
+		case free:
+			return nil
+		case held:
+			return fmt.Errorf("redlock: lock %q: %w by this manager", l.resource, ErrAlreadyHeld)
+		case !wait:
+			return fmt.Errorf("redlock: lock %q: %w: nodes may still keep the last use of this token",
+				l.resource, ErrNoQuorum)
+		}
+		l.m.pause(ctx, pollUses)
+		switch {
+		case l.m.open.Err() != nil:
+			return ErrClosed
+		case ctx.Err() != nil:
+			return l.m.ended("lock", l.resource, ctx.Err())
+		}
+	}
+}
+
+// replace makes l the current use if the last one is spent; else it reports
+// whether that one is held.
+func (u *uses) replace(l *Lock) (free, held bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	name := [2]string{l.key, l.Token()}
+	now := time.Now()
+	if last := u.last[name]; last != nil && !last.spent(now) {
+		return false, last.held()
+	}
+	if len(u.last) >= u.many {
+		for name, last := range u.last {
+			if last.spent(now) {
+				delete(u.last, name)
+			}
+		}
+		u.many = 64 + 2*len(u.last)
+	}
+	if u.last == nil {
+		u.last = make(map[[2]string]*use)
+	}
+	u.last[name] = &use{lock: l, trying: true}
+	return true, false
+}
+
+// tried marks the end of the try that claimed l.
+func (u *uses) tried(l *Lock) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.last[[2]string{l.key, l.Token()}].trying = false
+}
+
+// held reports whether the try has become a lock that is valid.
+func (u *use) held() bool { return !u.trying && u.lock.life != nil && u.lock.Err() == nil }
+
+// spent reports whether nothing of the use can be left: every node has refused
+// it or answered its release, or its TTL has passed.
+func (u *use) spent(now time.Time) bool {
+	if u.trying || u.held() {
+		return false
+	}
+	l := u.lock
+	l.mu.Lock()
+	lapse, debts := l.lapse, l.debts
+	l.mu.Unlock()
+	lapsed := now.After(lapse)
+	if lapsed && !l.persisting {
+		return true
+	}
+	for i, n := range l.m.nodes {
+		if !n.clean(&l.ballot.commands[i], debts, i, lapsed) {
+			return false
+		}
+	}
+	return true
+}
+
+// clean reports whether the acquire has left nothing on the node. No PERSIST is
+// sent before its answer: without one its key lapses with its TTL.
+func (n *node) clean(acquire *command, debts []debt, i int, lapsed bool) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case acquire.state == unsent, debts != nil && debts[i].settled:
+		return true
+	case acquire.state == answered:
+		return acquire.vote != granted
+	}
+	return lapsed
+}

@@ -1,0 +1,136 @@
+package redlock
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// vote is one node's answer.
+type vote uint8
+
+const (
+	pending       vote = iota
+	granted            // yes: taken for us, extended, deleted, locked
+	refused            // no: a foreign key, no key, not ours
+	own                // no: the key held this very token before this question
+	rejected           // the server answered, and wrote nothing
+	unknown            // no answer or a broken one: the command may have been executed
+	misconfigured      // an error that will not heal by itself
+)
+
+// failed reports whether v is no usable answer.
+func (v vote) failed() bool { return v >= rejected }
+
+// readSet reads the answer to SET NX.
+func readSet(r reply) (vote, error) {
+	switch {
+	case r.kind == '+' && string(r.text) == "OK":
+		return granted, nil
+	case r.kind == '$' && r.null:
+		return refused, nil
+	}
+	return readError(r)
+}
+
+// readBool reads 1 or 0.
+func readBool(r reply) (vote, error) {
+	switch {
+	case r.kind == ':' && r.n == 1:
+		return granted, nil
+	case r.kind == ':' && r.n == 0:
+		return refused, nil
+	}
+	return readError(r)
+}
+
+// readGiven reads the answer of the acquire script for a token that the caller
+// chose: a key that held it before is not this try's.
+func readGiven(r reply) (vote, error) {
+	if r.kind == ':' && r.n == 2 {
+		return own, nil
+	}
+	return readBool(r)
+}
+
+// readReplayed reads the same answer for a token of this attempt alone, sent
+// through a client that may send twice: its own key is its own grant.
+func readReplayed(r reply) (vote, error) {
+	if r.kind == ':' && r.n == 2 {
+		return granted, nil
+	}
+	return readBool(r)
+}
+
+func readPong(r reply) (vote, error) {
+	if r.kind == '+' && string(r.text) == "PONG" {
+		return granted, nil
+	}
+	return readError(r)
+}
+
+// readError reads what is not the command's own answer: an error of the server,
+// or a reply that is out of step.
+func readError(r reply) (vote, error) {
+	if r.kind != '-' {
+		return unknown, errOutOfStep
+	}
+	err := serverError(r.text)
+	switch {
+	case err.hasCode("WRONGTYPE"):
+		return refused, nil // somebody's data, but no lock of ours
+	case err.hasCode("NOPERM", "NOAUTH", "WRONGPASS", "MOVED", "ASK", "ERR unknown command"),
+		err.hasCode("ERR The user executing the script can't run"), // Redis 7.0
+		err.hasCode("ERR ACL failure in script"):                   // from Redis 7.2 on
+		return misconfigured, err
+	}
+	return rejected, err
+}
+
+// replyError is an error that the server answered with.
+type replyError string
+
+func (e replyError) Error() string { return string(e) }
+
+// serverError makes a server's words fit for a log: one line, bounded, and
+// without the arguments that "unknown command" repeats, a token among them.
+func serverError(text []byte) replyError {
+	s, _, _ := strings.Cut(string(text), ", with args")
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	return replyError(s[:min(len(s), 200)])
+}
+
+// hasCode reports whether the error begins with one of codes. Before Redis 7 an
+// error inside a script stands behind words about the script.
+func (e replyError) hasCode(codes ...string) bool {
+	text := string(e)
+	if rest, ok := strings.CutPrefix(text, "ERR Error running script"); ok {
+		if at := strings.LastIndex(rest, "user_script:"); at >= 0 {
+			text = strings.TrimLeft(rest[at+len("user_script:"):], "0123456789: -")
+		}
+	}
+	return slices.ContainsFunc(codes, func(code string) bool { return strings.HasPrefix(text, code) })
+}
+
+// hasCode reports whether err is a server's error with one of codes.
+func hasCode(err error, codes ...string) bool {
+	var e replyError
+	return errors.As(err, &e) && e.hasCode(codes...)
+}
+
+// connError is a failure of a connection in words. It never matches a context's
+// error: a node's own time-out is no time-out of the caller's.
+type connError struct{ text string }
+
+func (e *connError) Error() string { return e.text }
+
+func connErrorf(format string, args ...any) error {
+	return &connError{text: fmt.Sprintf(format, args...)}
+}
