@@ -1,0 +1,148 @@
+package integration
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redlock-go/redlock/redlock"
+	"github.com/redlock-go/redlock/test/proxy"
+	"github.com/redlock-go/redlock/test/servers"
+)
+
+const (
+	callers = 1024
+
+	// calm is how long a caller pauses between two calls, on average: all of them
+	// make 128 calls a second.
+	calm = 8 * time.Second
+
+	// silence is how long the node answers nothing.
+	silence = 55 * time.Second
+
+	// A manager has three goroutines for a connection, and some for a while when
+	// one ends. Here five nodes have one each.
+	ownGoroutines = 64
+
+	// Some 3 kB stay of each call until its release is confirmed, and a node may owe
+	// 8,192 of these: 30 MB were measured then, with what the proxy keeps.
+	ownHeap = 48 << 20
+
+	// What tests of the same process that run at the same time may need meanwhile.
+	othersHeap = 64 << 20
+)
+
+// crowds is how many of these tests run now: they share a heap.
+var crowds atomic.Int64
+
+// The node answers whoever connects, takes every command, and answers none: more
+// work is left of it than of one that is away.
+func TestANodeThatAnswersNothingCostsNoMemoryAndNoTime(t *testing.T) {
+	t.Parallel()
+	rowsWith(t, 5, servers.Options{}, func(t *testing.T, q *Quorum) {
+		crowds.Add(1)
+		t.Cleanup(func() { crowds.Add(-1) }) // the last one: all that it has is free then
+		silent := proxy.Start(t, q.Servers[4].Addr)
+		q.Nodes[4] = redlock.Addr("127.0.0.1", silent.Port)
+		goroutines := countGoroutines(t)
+		before := heap()
+		m := q.New(t, redlock.Config{NodeTimeout: 5 * time.Second})
+		awaitNodes(t, m)
+		silent.Handle(func(m proxy.Message) proxy.Action {
+			if m.Direction == proxy.ToClient && (m.Name == "SET" || m.Name == "EVALSHA") {
+				return proxy.Silence
+			}
+			return proxy.Pass
+		})
+		c := startCrowd(t, q, m)
+		time.Sleep(silence)
+		if n := goroutines(); n > callers+ownGoroutines {
+			t.Errorf("%d goroutines run, for %d callers", n, callers)
+		}
+		if used := heap() - before; used > ownHeap*crowds.Load()+othersHeap {
+			t.Errorf("the heap has grown by %d MB", used>>20)
+		}
+		c.stop(t)
+		silent.Handle(nil)
+		silent.Reset()
+		time.Sleep(reaped)
+		wantNoKeys(t, "after the silence", q.Servers, c.resources...)
+		if err := m.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		eventually(t, 5*time.Second, func() error {
+			if n := goroutines(); n > 0 {
+				return fmt.Errorf("%d goroutines run after Close", n)
+			}
+			return nil
+		})
+	})
+}
+
+// heap is what is reachable, in bytes.
+func heap() int64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
+}
+
+// crowd are callers that take and give back a lock each, again and again.
+type crowd struct {
+	resources []string
+	end       chan struct{} // closed by stop
+	done      sync.WaitGroup
+
+	mu   sync.Mutex
+	took []time.Duration // by each call that is over; guarded by mu
+}
+
+func startCrowd(t *testing.T, q *Quorum, m *redlock.Manager) *crowd {
+	t.Helper()
+	c := &crowd{end: make(chan struct{})}
+	for range callers {
+		resource := q.Resource(t)
+		c.resources = append(c.resources, resource)
+		c.done.Go(func() { c.lock(t, m, resource) })
+	}
+	return c
+}
+
+func (c *crowd) lock(t *testing.T, m *redlock.Manager, resource string) {
+	for {
+		select {
+		case <-c.end:
+			return
+		case <-time.After(rand.N(2 * calm)):
+		}
+		begun := time.Now()
+		lock, err := m.TryLock(t.Context(), resource)
+		if err == nil {
+			err = lock.Unlock(t.Context())
+		}
+		if err != nil {
+			t.Errorf("the other nodes are a majority: %v", err)
+		}
+		c.mu.Lock()
+		c.took = append(c.took, time.Since(begun))
+		c.mu.Unlock()
+	}
+}
+
+// stop ends the callers. It fails where they had to wait for the silent node: a
+// call would have taken its node timeout.
+func (c *crowd) stop(t *testing.T) {
+	t.Helper()
+	close(c.end)
+	c.done.Wait()
+	slices.Sort(c.took)
+	median := c.took[len(c.took)/2]
+	if len(c.took) < 4*callers || median > time.Second {
+		t.Errorf("%d calls were made; half of them took %v or more", len(c.took), median)
+	}
+}

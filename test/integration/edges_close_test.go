@@ -1,0 +1,185 @@
+package integration
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/redlock-go/redlock/redlock"
+)
+
+// closedCalls are all that a manager and its locks can be asked to do.
+var closedCalls = map[string]func(ctx context.Context, m *redlock.Manager, lock *redlock.Lock, resource string) error{
+	"Lock": func(ctx context.Context, m *redlock.Manager, _ *redlock.Lock, resource string) error {
+		_, err := m.Lock(ctx, resource)
+		return err
+	},
+	"TryLock": func(ctx context.Context, m *redlock.Manager, _ *redlock.Lock, resource string) error {
+		_, err := m.TryLock(ctx, resource)
+		return err
+	},
+	"Do": func(ctx context.Context, m *redlock.Manager, _ *redlock.Lock, resource string) error {
+		_, err := doAsLock(m)(ctx, resource)
+		return err
+	},
+	"Extend": func(ctx context.Context, _ *redlock.Manager, lock *redlock.Lock, _ string) error {
+		return lock.Extend(ctx, 0)
+	},
+	"ExtendBy": func(ctx context.Context, _ *redlock.Manager, lock *redlock.Lock, _ string) error {
+		return lock.ExtendBy(ctx, time.Second)
+	},
+	"Unlock": func(ctx context.Context, _ *redlock.Manager, lock *redlock.Lock, _ string) error {
+		return lock.Unlock(ctx)
+	},
+	"IsLocked": func(ctx context.Context, m *redlock.Manager, _ *redlock.Lock, resource string) error {
+		_, err := m.IsLocked(ctx, resource)
+		return err
+	},
+	"IsHeld": func(ctx context.Context, _ *redlock.Manager, lock *redlock.Lock, _ string) error {
+		_, err := lock.IsHeld(ctx)
+		return err
+	},
+	"Ping": func(ctx context.Context, m *redlock.Manager, _ *redlock.Lock, _ string) error {
+		return m.Ping(ctx)
+	},
+}
+
+func TestAfterCloseEveryCallIsErrClosed(t *testing.T) {
+	edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
+		lock := e.mustTake(t)
+		if err := e.m.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		asked := e.sentAny()
+		for name, call := range closedCalls {
+			err := call(t.Context(), e.m, lock, e.Resource(t))
+			if wantMatch(t, err, redlock.ErrClosed); t.Failed() {
+				t.Fatalf("of %s", name)
+			}
+		}
+		if n := e.sentAny() - asked; n != 0 {
+			t.Errorf("%d commands were sent", n)
+		}
+		if err := e.m.Close(t.Context()); err != nil {
+			t.Errorf("a second Close: %v", err)
+		}
+	})
+}
+
+func TestCloseReleasesWhatIsHeldAndItsLocksEndReleased(t *testing.T) {
+	edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
+		locks := []*redlock.Lock{e.mustTake(t), e.mustTake(t, given), e.mustTake(t, redlock.WithNoExpiry())}
+		if err := e.m.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, lock := range locks {
+			wantOver(t, lock, redlock.ErrReleased)
+			e.WantFree(t, lock.Resource(), 10*time.Second)
+		}
+	})
+}
+
+// closeDuring closes the manager while call is in progress, and wants ErrClosed of
+// it before the nodes are heard again.
+func closeDuring(t *testing.T, e *edgeBed, call func() error) {
+	t.Helper()
+	ended, closed := make(chan error, 1), make(chan error, 1)
+	go func() { ended <- call() }()
+	time.Sleep(100 * time.Millisecond) // until it waits
+	go func() { closed <- e.m.Close(context.Background()) }()
+	select {
+	case err := <-ended:
+		wantMatch(t, err, redlock.ErrClosed)
+	case <-time.After(slow.NodeTimeout / 2):
+		t.Error("it goes on")
+	}
+	e.mend(t)
+	if err := <-closed; err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+func TestCallsInProgressWhenAManagerClosesAreErrClosed(t *testing.T) {
+	for name, call := range closedCalls {
+		t.Run(name, func(t *testing.T) {
+			edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
+				lock, resource := e.mustTake(t), e.Resource(t)
+				e.holdReplies("", 0, 1, 2)
+				closeDuring(t, e, func() error { return call(context.Background(), e.m, lock, resource) })
+				wantOver(t, lock, redlock.ErrReleased)
+				e.WantFree(t, lock.Resource(), 10*time.Second)
+				e.WantFree(t, resource, 10*time.Second)
+			})
+		})
+	}
+	for name, wait := range map[string]func(context.Context, *redlock.Manager, string) error{
+		"Lock that waits for a holder": func(ctx context.Context, m *redlock.Manager, resource string) error {
+			_, err := m.Lock(ctx, resource)
+			return err
+		},
+		"Do that waits for a holder": func(ctx context.Context, m *redlock.Manager, resource string) error {
+			_, err := doAsLock(m)(ctx, resource)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
+				resource := e.Resource(t)
+				e.Take(t, 3, resource, "someone", time.Minute)
+				closeDuring(t, e, func() error { return wait(context.Background(), e.m, resource) })
+				e.wantValues(t, resource, "someone", "someone", "someone")
+			})
+		})
+	}
+	t.Run("Lock that waits for its token", func(t *testing.T) {
+		edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
+			resource := inUse(t, e)
+			closeDuring(t, e, func() error {
+				_, err := e.m.Lock(context.Background(), resource, given)
+				return err
+			})
+		})
+	})
+	t.Run("Do that runs its function", func(t *testing.T) {
+		edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
+			closeDuring(t, e, func() error {
+				return e.m.Do(context.Background(), e.Resource(t), func(ctx context.Context, lock *redlock.Lock) error {
+					<-ctx.Done()
+					wantMatch(t, context.Cause(ctx), redlock.ErrReleased)
+					wantMatch(t, lock.Err(), redlock.ErrReleased)
+					return nil
+				})
+			})
+		})
+	})
+}
+
+func TestASecondCloseWaitsForTheFirstWhileItsOwnContextLasts(t *testing.T) {
+	edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
+		lock := e.mustTake(t)
+		e.holdReleases(2)
+		first, third := make(chan error, 1), make(chan error, 1)
+		go func() { first <- e.m.Close(context.Background()) }()
+		<-lock.Done()
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		if err := e.m.Close(ctx); err != nil || ctx.Err() == nil {
+			t.Errorf("a second Close: %v; its ctx: %v", err, ctx.Err())
+		}
+		go func() { third <- e.m.Close(context.Background()) }()
+		select {
+		case err := <-first:
+			t.Fatalf("the first Close has returned: %v", err)
+		case err := <-third:
+			t.Fatalf("the third Close did not wait: %v", err)
+		case <-time.After(200 * time.Millisecond):
+		}
+		e.mend(t)
+		if err := <-first; err != nil {
+			t.Errorf("the first Close: %v", err)
+		}
+		if err := <-third; err != nil {
+			t.Errorf("the third Close: %v", err)
+		}
+	})
+}

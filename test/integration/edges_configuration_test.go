@@ -1,0 +1,108 @@
+package integration
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redlock-go/redlock/redlock"
+)
+
+func TestAPairAloneIsAListWithABadSecondEntry(t *testing.T) {
+	rows(t, func(t *testing.T, q *Quorum) {
+		_, err := redlock.ParseNodes([]any{"localhost", 6379})
+		wantConfigError(t, err, "nodes[1]")
+		nodes, err := redlock.ParseNodes([]any{[]any{"127.0.0.1", q.Servers[0].Port}})
+		if err != nil || len(nodes) != 1 {
+			t.Errorf("a pair inside a list: %v, %v", nodes, err)
+		}
+	})
+}
+
+func TestPositionsInErrorsArePaths(t *testing.T) {
+	rows(t, func(t *testing.T, _ *Quorum) {
+		_, err := redlock.ParseNodes([]any{"redis://a", "redis://b", map[string]any{"host": "c", "port": "many"}})
+		wantConfigError(t, err, "nodes[2].port")
+		_, err = redlock.ParseNodes([]any{map[string]any{"sentinels": []any{"h:1", "i:2", true}, "master": "m"}})
+		wantConfigError(t, err, "nodes[0].sentinels[2]")
+	})
+}
+
+func TestANodeIsCalledByItsAddressAndDatabase(t *testing.T) {
+	rows(t, func(t *testing.T, q *Quorum) {
+		for want, node := range map[string]redlock.Node{
+			q.Servers[0].Addr:        redlock.Addr("127.0.0.1", q.Servers[0].Port),
+			q.Servers[0].Addr + "/3": {Host: "127.0.0.1", Port: q.Servers[0].Port, DB: 3},
+			"unix:/tmp/redis.sock":   {Socket: "/tmp/redis.sock"},
+			"sentinel:leader":        {Sentinels: []string{"127.0.0.1:26379"}, Master: "leader"},
+			"127.0.0.1:6379":         redlock.Addr("127.0.0.1", 0),
+		} {
+			if got := fmt.Sprint(node); got != want {
+				t.Errorf("it is called %s, want %s", got, want)
+			}
+		}
+		proxies := q.Proxies(t)
+		for i, p := range proxies {
+			q.Nodes[i].DB = i
+			p.Down()
+		}
+		m := q.New(t, redlock.Config{})
+		err := m.Ping(t.Context())
+		for i, p := range proxies {
+			p.Up(t)
+			if name := fmt.Sprint(q.Nodes[i]); err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("got %v, want it to name %s", err, name)
+			}
+		}
+	})
+}
+
+func TestTheVariableIsSeparatedByWhiteSpaceOrByACommaBeforeASchemeOrASlash(t *testing.T) {
+	rows(t, func(t *testing.T, q *Quorum) {
+		for text, want := range map[string]int{
+			"redis://a,redis://b redis://c":                3,
+			"redis://a:1,b:2,c:3?master=m,redis://d":       2,
+			"redis://a,/tmp/redis.sock":                    2,
+			"a:6379,b:6379,c:6379":                         3,
+			" redis://a\n\tredis://b ":                     2,
+			"redis://:p@a:26379,b:26379/5?master=leader":   1,
+			"rediss://a,unix:///tmp/redis.sock,redis://c":  3,
+			fmt.Sprintf("127.0.0.1:%d", q.Servers[0].Port): 1,
+		} {
+			if nodes, err := redlock.ParseNodes(text); err != nil || len(nodes) != want {
+				t.Errorf("%q: %v, %v, want %d nodes", text, nodes, err, want)
+			}
+		}
+	})
+}
+
+func TestAnUnsuitableURIIsAnError(t *testing.T) {
+	rows(t, func(t *testing.T, _ *Quorum) {
+		for _, uri := range []string{
+			"redis://h/1?db=2", "redis://:a@h?password=b", "redis://h?db=1&db=1", "redis://h?db=", "redis://h?colour=red",
+			"redis://h/x", "http://h", "h", "redis://h1,h2", "redis://h?skip_verify=true", "redis://h?addr=i",
+		} {
+			_, err := redlock.ParseNode(uri)
+			if err == nil {
+				t.Errorf("%q is taken", uri)
+			}
+		}
+		for _, uri := range []string{
+			"redis://h?pool_size=3&max_retries=2&read_timeout=3s&protocol=3", "redis://h?minsize=1&maxsize=10&encoding=utf8",
+		} {
+			if _, err := redlock.ParseNode(uri); err != nil {
+				t.Errorf("%q: %v", uri, err)
+			}
+		}
+	})
+}
+
+func TestADefaultManagerLogsNothingAndALockIsTaken(t *testing.T) {
+	rows(t, func(t *testing.T, q *Quorum) {
+		_, err := redlock.New(redlock.Config{Nodes: q.Nodes}, redlock.WithLogger(nil))
+		wantConfigError(t, err, "WithLogger")
+		lock := mustTry(t, q.New(t, redlock.Config{TTL: time.Minute}), q.Resource(t))
+		mustUnlock(t, lock)
+	})
+}

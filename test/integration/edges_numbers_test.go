@@ -1,0 +1,291 @@
+package integration
+
+import (
+	"context"
+	"math"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redlock-go/redlock/redlock"
+	"github.com/redlock-go/redlock/test/proxy"
+)
+
+func TestATTLOfZeroIsTheDefault(t *testing.T) {
+	edgeRows(t, 3, redlock.Config{NodeTimeout: patience, TTL: 30 * time.Second}, func(t *testing.T, e *edgeBed) {
+		lock := e.mustTake(t, redlock.WithTTL(0))
+		if lock.TTL() != 30*time.Second {
+			t.Errorf("the TTL is %v", lock.TTL())
+		}
+		e.wantTTL(t, lock.Resource(), 20*time.Second, 30*time.Second)
+	})
+}
+
+// wantTTL fails unless every node keeps the key for a time between the two.
+func (e *edgeBed) wantTTL(t *testing.T, key string, least, most time.Duration) {
+	t.Helper()
+	for i, s := range e.Servers {
+		if ttl := s.Client.PTTL(t.Context(), key).Val(); ttl < least || ttl > most {
+			t.Errorf("node %d keeps it for %v, want %v to %v", i, ttl, least, most)
+		}
+	}
+}
+
+func TestATTLThatLeavesNoValidityIsRefused(t *testing.T) {
+	// Of 100 ms the drift takes 3 ms; the margin is 97 ms.
+	cfg := redlock.Config{NodeTimeout: patience, TTL: time.Minute, Margin: 97 * time.Millisecond}
+	edgeRows(t, 3, cfg, func(t *testing.T, e *edgeBed) {
+		lock := e.mustTake(t)
+		e.quieten(t)
+		asked := e.sentAny()
+		for _, ttl := range []time.Duration{-1, -time.Hour, 1, time.Millisecond, 100 * time.Millisecond} {
+			_, err := e.m.TryLock(t.Context(), e.Resource(t), redlock.WithTTL(ttl))
+			wantConfigError(t, err, "ttl")
+			_, err = e.m.Lock(t.Context(), e.Resource(t), redlock.WithTTL(ttl))
+			wantConfigError(t, err, "ttl")
+			_, err = doAsLock(e.m)(t.Context(), e.Resource(t), redlock.WithTTL(ttl))
+			wantConfigError(t, err, "ttl")
+			wantConfigError(t, lock.Extend(t.Context(), ttl), "ttl")
+		}
+		e.quieten(t)
+		if n := e.sentAny() - asked; n != 0 {
+			t.Errorf("%d commands were sent", n)
+		}
+		if err := lock.Extend(t.Context(), 101*time.Millisecond); err != nil {
+			t.Errorf("a millisecond more: %v", err)
+		}
+	})
+}
+
+func TestAnExtendWithAnotherTTLDoesNotChangeTheLocksOwn(t *testing.T) {
+	edgeRows(t, 3, redlock.Config{NodeTimeout: patience, TTL: time.Minute}, func(t *testing.T, e *edgeBed) {
+		lock := e.mustTake(t)
+		if err := lock.Extend(t.Context(), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		if lock.TTL() != time.Minute {
+			t.Errorf("the TTL is %v", lock.TTL())
+		}
+		e.quieten(t)
+		e.wantTTL(t, lock.Resource(), 50*time.Minute, time.Hour)
+	})
+}
+
+func TestALockWithoutExpiryHasTheLargestRemaining(t *testing.T) {
+	rows(t, func(t *testing.T, q *Quorum) {
+		lock, err := q.New(t, redlock.Config{}).TryLock(t.Context(), q.Resource(t), redlock.WithNoExpiry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lock.Remaining() != math.MaxInt64 || lock.TTL() != 0 || !lock.Until().IsZero() {
+			t.Errorf("Remaining is %v, TTL %v, Until %v", lock.Remaining(), lock.TTL(), lock.Until())
+		}
+		if err := lock.Unlock(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if lock.Remaining() != 0 {
+			t.Errorf("Remaining is %v after Unlock", lock.Remaining())
+		}
+	})
+}
+
+// An acquire is waited for until the lock would be over: no longer.
+func TestANodeTimeoutAboveTheTTLIsAccepted(t *testing.T) {
+	edgeRows(t, 3, redlock.Config{NodeTimeout: time.Minute, TTL: 3 * time.Second}, func(t *testing.T, e *edgeBed) {
+		lock := e.mustTake(t)
+		if err := lock.Unlock(t.Context()); err != nil {
+			t.Error(err)
+		}
+		e.holdCommands("SET", 0, 1, 2)
+		took := timed(func() {
+			_, err := e.m.TryLock(t.Context(), e.Resource(t))
+			wantMatch(t, err, redlock.ErrNoQuorum)
+		})
+		if took > 3*time.Second+soon {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+func TestMaxHoldCapsTheLockAndCutsAnExtendBeyondIt(t *testing.T) {
+	edgeRows(t, 3, redlock.Config{NodeTimeout: patience, TTL: time.Minute}, func(t *testing.T, e *edgeBed) {
+		const most = 3 * time.Second
+		resource := e.Resource(t)
+		before := time.Now()
+		lock, err := e.m.TryLock(t.Context(), resource, redlock.WithMaxHold(most))
+		after := time.Now()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, extend := range []func() error{
+			func() error { return nil },
+			func() error { return lock.Extend(t.Context(), 0) },
+			func() error { return lock.Extend(t.Context(), time.Hour) },
+			func() error { return lock.ExtendBy(t.Context(), time.Hour) },
+		} {
+			if err := extend(); err != nil {
+				t.Errorf("an Extend beyond the cap: %v", err)
+			}
+			if until := lock.Until(); until.Before(before.Add(most)) || until.After(after.Add(most)) {
+				t.Errorf("it is trusted until %v after its attempt began", until.Sub(before))
+			}
+		}
+		<-lock.Done()
+		wantOver(t, lock, redlock.ErrExpired)
+		e.WantFree(t, resource, 10*time.Second)
+	})
+}
+
+// The cap counts from the winning attempt, not from the call.
+func TestMaxHoldCountsFromTheStartOfTheWinningAttempt(t *testing.T) {
+	rows(t, func(t *testing.T, q *Quorum) {
+		const most = 20 * time.Second
+		resource := q.Resource(t)
+		begun := time.Now()
+		q.Take(t, 3, resource, "someone", 2*time.Second)
+		lock, err := q.New(t, redlock.Config{TTL: time.Minute}).Lock(t.Context(), resource, redlock.WithMaxHold(most))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if counted := lock.Until().Sub(begun); counted < most+time.Second {
+			t.Errorf("it ends %v after the call, which waited", counted)
+		}
+	})
+}
+
+func TestDoRenewsNoFurtherThanMaxHold(t *testing.T) {
+	rows(t, func(t *testing.T, q *Quorum) {
+		const most = 2 * time.Second
+		m, resource := q.New(t, redlock.Config{TTL: 3 * time.Second}), q.Resource(t)
+		err := m.Do(t.Context(), resource, func(ctx context.Context, lock *redlock.Lock) error {
+			<-ctx.Done()
+			wantMatch(t, context.Cause(ctx), redlock.ErrExpired)
+			return nil
+		}, redlock.WithMaxHold(most))
+		wantMatch(t, err, redlock.ErrExpired)
+		q.WantFree(t, resource, 10*time.Second)
+	})
+}
+
+func TestTheArgumentOfABackoffIsOneForTheFirstPauseAndGrowsByOne(t *testing.T) {
+	rows(t, func(t *testing.T, q *Quorum) {
+		m, resource := q.New(t, redlock.Config{}), q.Resource(t)
+		q.Take(t, 3, resource, "someone", time.Minute)
+		for range 2 { // anew for each call
+			var got []int
+			_, err := m.Lock(t.Context(), resource, redlock.WithAttempts(5),
+				redlock.WithBackoff(func(attempt int) time.Duration {
+					got = append(got, attempt)
+					return time.Millisecond
+				}))
+			wantMatch(t, err, redlock.ErrTaken)
+			if !slices.Equal(got, []int{1, 2, 3, 4}) {
+				t.Errorf("the arguments are %v", got)
+			}
+		}
+	})
+}
+
+// Renewals are jittered by a tenth: the median of what lies between them is not.
+func TestTheRenewalIntervalIsAThirdOfTheTTLOrHalfOfTheValidityIfThatIsLess(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		cfg  redlock.Config
+		want time.Duration
+	}{
+		"a third of the TTL": {redlock.Config{TTL: 3 * time.Second}, time.Second},
+		// Of 6 s the drift takes 62 ms and the margin 4 s.
+		"half of the validity": {redlock.Config{TTL: 6 * time.Second, Margin: 4 * time.Second}, 969 * time.Millisecond},
+		"as it is set": {
+			redlock.Config{TTL: 3 * time.Second, RenewInterval: 1400 * time.Millisecond}, 1400 * time.Millisecond,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.cfg.NodeTimeout = patience
+			edgeRows(t, 3, c.cfg, func(t *testing.T, e *edgeBed) {
+				var gaps []time.Duration
+				stop := e.clockScripts()
+				err := e.m.Do(t.Context(), e.Resource(t), func(ctx context.Context, lock *redlock.Lock) error {
+					select {
+					case <-time.After(6 * time.Second):
+					case <-ctx.Done():
+					}
+					gaps = stop()
+					return lock.Err()
+				})
+				if err != nil || len(gaps) == 0 {
+					t.Fatalf("%d renewals, %v", len(gaps), err)
+				}
+				slices.Sort(gaps)
+				if median := gaps[len(gaps)/2]; median < c.want*85/100 || median > c.want*130/100 {
+					t.Errorf("the interval is %v, want about %v: %v", median, c.want, gaps)
+				}
+			})
+		})
+	}
+}
+
+// clockScripts measures the time between the scripts that node 0 is sent, until
+// stop is called.
+func (e *edgeBed) clockScripts() (stop func() []time.Duration) {
+	var mu sync.Mutex
+	var gaps []time.Duration
+	var last time.Time
+	e.proxies[0].Handle(func(m proxy.Message) proxy.Action {
+		if m.Direction == proxy.ToServer && m.Name == "EVALSHA" {
+			mu.Lock()
+			defer mu.Unlock()
+			now := time.Now()
+			if !last.IsZero() {
+				gaps = append(gaps, now.Sub(last))
+			}
+			last = now
+		}
+		return proxy.Pass
+	})
+	return func() []time.Duration {
+		e.proxies[0].Handle(nil)
+		mu.Lock()
+		defer mu.Unlock()
+		return gaps
+	}
+}
+
+func TestARenewalIntervalAboveHalfOfTheValidityIsRefused(t *testing.T) {
+	edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
+		// Of 10 s the drift takes 102 ms: half of what is left is 4 s.
+		cfg := redlock.Config{Nodes: e.Nodes, TTL: 10 * time.Second, Margin: 1898 * time.Millisecond}
+		cfg.RenewInterval = 4001 * time.Millisecond
+		_, err := redlock.New(cfg)
+		wantConfigError(t, err, "renew_interval")
+		cfg.RenewInterval = 4 * time.Second
+		m := e.New(t, cfg)
+		_, err = doAsLock(m)(t.Context(), e.Resource(t), redlock.WithTTL(9999*time.Millisecond))
+		wantConfigError(t, err, "renew_interval")
+		if n := e.sentAny(); n != 0 {
+			t.Errorf("%d commands were sent", n)
+		}
+		err = m.Do(t.Context(), e.Resource(t), func(context.Context, *redlock.Lock) error { return nil })
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestFencesAndTheRestartGuardAreRefusedUntilTheyAreBuilt(t *testing.T) {
+	edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
+		_, err := e.m.TryLock(t.Context(), e.Resource(t), redlock.WithFence())
+		wantConfigError(t, err, "WithFence")
+		_, err = e.m.Lock(t.Context(), e.Resource(t), redlock.WithFence())
+		wantConfigError(t, err, "WithFence")
+		_, err = doAsLock(e.m)(t.Context(), e.Resource(t), redlock.WithFence())
+		wantConfigError(t, err, "WithFence")
+		_, err = redlock.New(redlock.Config{Nodes: e.Nodes, RestartGuard: time.Minute})
+		wantConfigError(t, err, "restart_guard")
+		if n := e.sentAny(); n != 0 {
+			t.Errorf("%d commands were sent", n)
+		}
+	})
+}

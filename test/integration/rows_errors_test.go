@@ -1,0 +1,281 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/redlock-go/redlock/redlock"
+	"github.com/redlock-go/redlock/test/servers"
+)
+
+func TestSomeoneElseHasItAndTheNodesAreBrokenAreDifferentErrors(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		taken, down    int // of five nodes: the first, and the last
+		verdict, other error
+	}{
+		{"a majority is taken", 3, 0, redlock.ErrTaken, redlock.ErrNoQuorum},
+		{"a majority is taken and the others are down", 3, 2, redlock.ErrTaken, redlock.ErrNoQuorum},
+		{"a majority is down", 0, 3, redlock.ErrNoQuorum, redlock.ErrTaken},
+		{"one that is down could have turned the vote", 2, 1, redlock.ErrNoQuorum, redlock.ErrTaken},
+		{"two that are down could have turned the vote", 1, 2, redlock.ErrNoQuorum, redlock.ErrTaken},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rowsOn(t, 5, func(t *testing.T, q *Quorum) {
+				resource := q.Resource(t)
+				q.Take(t, c.taken, resource, "someone", time.Minute)
+				for _, p := range q.Proxies(t)[5-c.down:] {
+					p.Down()
+				}
+				_, err := q.New(t, redlock.Config{}).TryLock(t.Context(), resource)
+				wantMatch(t, err, c.verdict)
+				wantNoMatch(t, err, c.other, context.DeadlineExceeded)
+			})
+		})
+	}
+}
+
+func TestASplitAmongNodesThatAllVoteIsTaken(t *testing.T) {
+	rowsOn(t, 5, func(t *testing.T, q *Quorum) {
+		resource := q.Resource(t)
+		q.Take(t, 3, resource, "someone", time.Minute)
+		q.Take(t, 1, resource, "someone else", time.Minute)
+		_, err := q.New(t, redlock.Config{}).TryLock(t.Context(), resource)
+		wantMatch(t, err, redlock.ErrTaken)
+		wantNoMatch(t, err, redlock.ErrNoQuorum, redlock.ErrAlreadyHeld)
+	})
+}
+
+// broken puts a proxy that refuses every connection before the first node, gives
+// the second, on database 3, a password that it does not know, and returns a
+// manager and the names of these two.
+func broken(t *testing.T, q *Quorum) (m *redlock.Manager, names []string) {
+	t.Helper()
+	proxies := q.Proxies(t)
+	proxies[0].Down()
+	q.Nodes[1].DB, q.Nodes[1].Username, q.Nodes[1].Password = 3, "locker", secret
+	return q.New(t, redlock.Config{}), []string{proxies[0].Addr, proxies[1].Addr + "/3"}
+}
+
+const secret = "p4ssw0rd"
+
+func TestEveryNodesOwnErrorIsThereWithItsNameAndWithoutItsPassword(t *testing.T) {
+	for op, call := range map[string]func(ctx context.Context, m *redlock.Manager, resource string) error{
+		"TryLock": func(ctx context.Context, m *redlock.Manager, resource string) error {
+			_, err := m.TryLock(ctx, resource)
+			return err
+		},
+		"Lock": func(ctx context.Context, m *redlock.Manager, resource string) error {
+			_, err := m.Lock(ctx, resource, redlock.WithAttempts(2))
+			return err
+		},
+		"Do": func(ctx context.Context, m *redlock.Manager, resource string) error {
+			return m.Do(ctx, resource, func(context.Context, *redlock.Lock) error { return nil },
+				redlock.WithAttempts(2))
+		},
+		"IsLocked": func(ctx context.Context, m *redlock.Manager, resource string) error {
+			_, err := m.IsLocked(ctx, resource)
+			return err
+		},
+	} {
+		t.Run(op, func(t *testing.T) {
+			rows(t, func(t *testing.T, q *Quorum) {
+				m, names := broken(t, q)
+				err := call(t.Context(), m, q.Resource(t))
+				wantMatch(t, err, redlock.ErrNoQuorum)
+				wantNodes(t, err, names)
+			})
+		})
+	}
+}
+
+// wantNodes fails unless err has an error of each of the named nodes, in order, as
+// a multierror, and shows no secret.
+func wantNodes(t *testing.T, err error, names []string) {
+	t.Helper()
+	var all *multierror.Error
+	if !errors.As(err, &all) {
+		t.Fatalf("there is no multierror in %v", err)
+	}
+	if len(all.Errors) != len(names) {
+		t.Fatalf("%d errors, want one for each of %q: %v", len(all.Errors), names, err)
+	}
+	for i, name := range names {
+		var node *redlock.NodeError
+		switch {
+		case !errors.As(all.Errors[i], &node) || node.Node != name || node.Err == nil:
+			t.Errorf("error %d is %v, want one of node %s", i, all.Errors[i], name)
+		case !strings.Contains(err.Error(), name):
+			t.Errorf("the text does not name %s: %v", name, err)
+		}
+	}
+	if strings.Contains(err.Error(), secret) {
+		t.Errorf("the password shows: %v", err)
+	}
+}
+
+func TestEveryNodesOwnErrorIsThereWhenALockThatIsHeldIsAskedAbout(t *testing.T) {
+	for op, call := range map[string]func(ctx context.Context, lock *redlock.Lock) error{
+		"Extend":   func(ctx context.Context, lock *redlock.Lock) error { return lock.Extend(ctx, 0) },
+		"ExtendBy": func(ctx context.Context, lock *redlock.Lock) error { return lock.ExtendBy(ctx, time.Second) },
+		"IsHeld":   func(ctx context.Context, lock *redlock.Lock) error { _, err := lock.IsHeld(ctx); return err },
+		"Unlock":   func(ctx context.Context, lock *redlock.Lock) error { return lock.Unlock(ctx) },
+	} {
+		t.Run(op, func(t *testing.T) {
+			t.Parallel() // each waits for a node to be found again
+			rows(t, func(t *testing.T, q *Quorum) {
+				proxies := q.Proxies(t)
+				m := q.New(t, redlock.Config{TTL: time.Minute})
+				connected(t, m)
+				lock := mustTry(t, m, q.Resource(t))
+				proxies[0].Down()
+				proxies[1].Down()
+				err := call(t.Context(), lock)
+				proxies[0].Up(t)
+				proxies[1].Up(t)
+				wantMatch(t, err, redlock.ErrNoQuorum)
+				wantNodes(t, err, []string{proxies[0].Addr, proxies[1].Addr})
+			})
+		})
+	}
+}
+
+func TestTheContextsErrorStaysVisibleBesideTheVerdict(t *testing.T) {
+	t.Run("a deadline while a holder is waited for", func(t *testing.T) {
+		rows(t, func(t *testing.T, q *Quorum) {
+			m, resource := q.New(t, redlock.Config{}), q.Resource(t)
+			connected(t, m)
+			q.Take(t, 3, resource, "someone", time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, err := m.Lock(ctx, resource)
+			wantMatch(t, err, context.DeadlineExceeded, redlock.ErrTaken)
+		})
+	})
+	t.Run("a cancellation while the nodes are asked", func(t *testing.T) {
+		rows(t, func(t *testing.T, q *Quorum) {
+			proxies := q.Proxies(t)
+			m := q.New(t, redlock.Config{NodeTimeout: 10 * time.Second})
+			connected(t, m)
+			holdBack("SET", proxies...)
+			ctx, cancel := context.WithCancel(t.Context())
+			tried := make(chan error, 1)
+			go func() { _, err := m.TryLock(ctx, q.Resource(t)); tried <- err }()
+			awaitCommand(t, "SET", proxies...)
+			cancel()
+			err := <-tried
+			letGo(proxies...)
+			wantMatch(t, err, context.Canceled, redlock.ErrNoQuorum)
+		})
+	})
+}
+
+func TestATimeOutOfANodeIsNoTimeOutOfTheCaller(t *testing.T) {
+	rows(t, func(t *testing.T, q *Quorum) {
+		proxies := q.Proxies(t)
+		m := q.New(t, redlock.Config{NodeTimeout: 300 * time.Millisecond})
+		connected(t, m)
+		holdBack("SET", proxies...)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		_, err := m.TryLock(ctx, q.Resource(t))
+		letGo(proxies...)
+		wantMatch(t, err, redlock.ErrNoQuorum)
+		wantNoMatch(t, err, context.DeadlineExceeded, context.Canceled)
+	})
+}
+
+func TestABadSettingIsAnErrorOfNewThatNamesTheField(t *testing.T) {
+	rows(t, func(t *testing.T, q *Quorum) {
+		for field, spoil := range map[string]func(c *redlock.Config){
+			"ttl":               func(c *redlock.Config) { c.TTL = -time.Second },
+			"node_timeout":      func(c *redlock.Config) { c.NodeTimeout = -1 },
+			"retry_delay_min":   func(c *redlock.Config) { c.RetryDelayMin = time.Hour },
+			"retry_delay_max":   func(c *redlock.Config) { c.RetryDelayMax = -time.Second },
+			"margin":            func(c *redlock.Config) { c.Margin = -1 },
+			"renew_interval":    func(c *redlock.Config) { c.RenewInterval = time.Hour },
+			"attempts":          func(c *redlock.Config) { c.Attempts = -1 },
+			"drift_factor":      func(c *redlock.Config) { c.DriftFactor = 1 },
+			"owner":             func(c *redlock.Config) { c.Owner = "a\nb" },
+			"key_prefix":        func(c *redlock.Config) { c.KeyPrefix = "redlock:{" },
+			"nodes":             func(c *redlock.Config) { c.Nodes = []redlock.Node{} },
+			"nodes[1].port":     func(c *redlock.Config) { c.Nodes[1].Port = 65536 },
+			"nodes[1].host":     func(c *redlock.Config) { c.Nodes[1].Host = "" },
+			"nodes[1].db":       func(c *redlock.Config) { c.Nodes[1].DB = -1 },
+			"nodes[1].replicas": func(c *redlock.Config) { c.Nodes[1].Replicas = -1 },
+			"nodes[2]":          func(c *redlock.Config) { c.Nodes[2] = c.Nodes[0] },
+		} {
+			cfg := redlock.Config{Nodes: append([]redlock.Node(nil), q.Nodes...)}
+			spoil(&cfg)
+			_, err := redlock.New(cfg)
+			wantConfigError(t, err, field)
+		}
+	})
+}
+
+func TestABadArgumentOfACallNamesTheFieldAndNothingIsSent(t *testing.T) {
+	rows(t, func(t *testing.T, q *Quorum) {
+		proxies := q.Proxies(t)
+		m, resource := q.New(t, redlock.Config{}), q.Resource(t)
+		lock := mustTry(t, m, q.Resource(t))
+		connected(t, m) // every node has answered what was sent before
+		before := len(proxies[0].Commands())
+		try := func(resource string, opts ...redlock.LockOption) error {
+			_, err := m.TryLock(t.Context(), resource, opts...)
+			return err
+		}
+		wantConfigError(t, try(""), "resource")
+		wantConfigError(t, try(strings.Repeat("x", 1025)), "resource")
+		wantConfigError(t, try(resource, redlock.WithTTL(-1)), "ttl")
+		wantConfigError(t, try(resource, redlock.WithTTL(time.Millisecond)), "ttl")
+		wantConfigError(t, try(resource, redlock.WithMaxHold(0)), "max_hold")
+		wantConfigError(t, try(resource, redlock.WithToken("")), "token")
+		wantConfigError(t, try(resource, redlock.WithAttempts(-1)), "attempts")
+		wantConfigError(t, try(resource, redlock.WithBackoff(nil)), "backoff")
+		wantConfigError(t, lock.Extend(t.Context(), -1), "ttl")
+		wantConfigError(t, lock.Extend(t.Context(), time.Millisecond), "ttl")
+		wantConfigError(t, lock.ExtendBy(t.Context(), 0), "d")
+		if now := len(proxies[0].Commands()); now != before {
+			t.Errorf("%q was sent", proxies[0].Commands()[before:])
+		}
+		q.WantFree(t, resource, 0)
+	})
+}
+
+func TestAScriptFlushIsRecoveredOnceAndUnseen(t *testing.T) {
+	rowsWith(t, 3, servers.Options{}, func(t *testing.T, q *Quorum) {
+		proxies := q.Proxies(t)
+		m := q.New(t, redlock.Config{TTL: time.Minute})
+		connected(t, m)
+		lock := mustTry(t, m, q.Resource(t))
+		for name, call := range map[string]func() error{
+			"Extend":        func() error { return lock.Extend(t.Context(), 0) },
+			"IsHeld":        func() error { _, err := lock.IsHeld(t.Context()); return err },
+			"a given token": func() error { mustTry(t, m, q.Resource(t), redlock.WithToken("chosen")); return nil },
+			"no expiry":     func() error { mustTry(t, m, q.Resource(t), redlock.WithNoExpiry()); return nil },
+			"Unlock":        func() error { return mustTry(t, m, q.Resource(t)).Unlock(t.Context()) },
+		} {
+			for _, s := range q.Servers {
+				if err := s.Client.ScriptFlush(t.Context()).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			spelled := proxies[0].Count("EVAL")
+			if err := call(); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			eventually(t, 5*time.Second, func() error {
+				if n := proxies[0].Count("EVAL") - spelled; n != 1 {
+					return fmt.Errorf("%s: the script was sent in full %d times", name, n)
+				}
+				return nil
+			})
+		}
+	})
+}
