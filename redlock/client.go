@@ -142,9 +142,12 @@ func (n *node) sendBatch(life context.Context, s *stream, batch []*command) erro
 	pipe := n.cfg.client.Pipeline()
 	cmds := make([]*redis.Cmd, len(batch))
 	for i, c := range batch {
-		args := c.req.args
+		var args []any
 		if c.req.script != noScript {
-			args = append([]any{"EVAL", scriptText[c.req.script]}, args...)
+			args = append(args, "EVAL", scriptText[c.req.script])
+		}
+		for _, arg := range c.req.args {
+			args = append(args, arg)
 		}
 		cmds[i] = pipe.Do(ctx, args...)
 	}

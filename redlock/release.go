@@ -83,7 +83,7 @@ func (l *Lock) askRelease(ctx context.Context, cause error) error {
 	m := l.m
 	b := newBallot(len(m.nodes), decided)
 	l.putRelease(b)
-	t := b.wait(context.WithoutCancel(ctx), m.open, m.nodeTimeout(l.ttl))
+	t := b.wait(context.Background(), m.open, m.nodeTimeout(l.ttl))
 	b.over.Store(true)
 	switch {
 	case m.open.Err() != nil:
@@ -110,13 +110,15 @@ func (l *Lock) putRelease(b *ballot) {
 	l.ballot.over.Store(true)
 	req := releaseRequest(l.key, l.Token())
 	debts := l.openDebts(&req)
+	var commands []command
+	if b != nil {
+		commands = b.commands
+	} else {
+		commands = make([]command, len(debts))
+	}
 	for i, n := range l.m.nodes {
-		c := &command{req: &req, index: i}
-		if b != nil {
-			c = &b.commands[i]
-			c.req = &req
-		}
-		n.release(&debts[i], c, b != nil)
+		commands[i].req = &req
+		n.release(&debts[i], &commands[i], b != nil)
 	}
 }
 

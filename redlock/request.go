@@ -45,8 +45,8 @@ type request struct {
 	given  bool // of an acquire: the caller chose the token
 	read   func(reply) (vote, error)
 
-	key, token string // of an acquire: what is to be released
-	args       []any  // what a user's own client is given, after the digest for a script
+	key, token string   // of an acquire: what is to be released
+	args       []string // what a user's own client is given; of a script, what follows its text
 }
 
 // reserves reports whether r is an acquire that no other will repeat: where its
@@ -67,11 +67,15 @@ func setRequest(key, token string, ttl time.Duration) request {
 }
 
 func existsRequest(key string) request {
-	return request{body: appendCommand(nil, "EXISTS", key), read: readBool, args: []any{"EXISTS", key}}
+	return plainRequest(readBool, "EXISTS", key)
 }
 
 func pingRequest() request {
-	return request{body: appendCommand(nil, "PING"), read: readPong, args: []any{"PING"}}
+	return plainRequest(readPong, "PING")
+}
+
+func plainRequest(read func(reply) (vote, error), args ...string) request {
+	return request{body: appendCommand(nil, args...), read: read, args: args}
 }
 
 // givenRequest takes a key for a token that the caller chose.
@@ -133,16 +137,8 @@ func releaseRequest(key, token string) request {
 // scriptRequest encodes what follows a script's digest: the number of keys, the
 // key and the arguments. All our scripts answer 1 or 0, but for the acquire.
 func scriptRequest(s script, key string, args ...string) request {
-	r := request{script: s, read: readBool, args: make([]any, 0, len(args)+2)}
-	b := appendBulk(make([]byte, 0, 64+len(key)+len(args)*48), "1")
-	b = appendBulk(b, key)
-	r.args = append(r.args, 1, key)
-	for _, arg := range args {
-		b = appendBulk(b, arg)
-		r.args = append(r.args, arg)
-	}
-	r.body = b
-	return r
+	args = append([]string{"1", key}, args...)
+	return request{script: s, body: appendBulks(grow(nil, args), args), read: readBool, args: args}
 }
 
 // scriptPrefix is what stands before the body: the array's header, the command

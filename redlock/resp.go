@@ -2,6 +2,7 @@ package redlock
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -26,7 +27,21 @@ type reply struct {
 
 // appendCommand appends a command in its wire form: an array of bulk strings.
 func appendCommand(b []byte, args ...string) []byte {
-	b = appendHeader(b, '*', len(args))
+	b = grow(b, args)
+	return appendBulks(appendHeader(b, '*', len(args)), args)
+}
+
+// grow makes room for all of args at once.
+func grow(b []byte, args []string) []byte {
+	const header = len("$1024\r\n")
+	size := header
+	for _, arg := range args {
+		size += header + len(arg) + len("\r\n")
+	}
+	return slices.Grow(b, size)
+}
+
+func appendBulks(b []byte, args []string) []byte {
 	for _, arg := range args {
 		b = appendBulk(b, arg)
 	}
