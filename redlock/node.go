@@ -77,7 +77,7 @@ func newNode(m *Manager, index int, name string) *node {
 		n.wake = make(chan struct{}, 1)
 	}
 	if cfg.Replicas > 0 {
-		wait := waitRequest(cfg.Replicas, m.nodeTimeout(m.cfg.TTL))
+		wait := waitRequest(cfg.Replicas, m.nodeTimeout(m.cfg.TTL)*3/4)
 		n.wait = &wait
 	}
 	return n

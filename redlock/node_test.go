@@ -332,9 +332,10 @@ func TestANodeWithReplicasVotesWhenTheyHaveConfirmed(t *testing.T) {
 		if err := lock.Unlock(t.Context()); err != nil {
 			t.Error(err)
 		}
+		r.nodes[0].SetDelay(time.Millisecond, time.Millisecond)
 		start := time.Now()
 		_, err := r.TryLock(t.Context(), "b")
-		if !errors.Is(err, ErrNoQuorum) {
+		if !errors.Is(err, ErrNoQuorum) || !strings.Contains(err.Error(), "not confirmed by its replicas") {
 			t.Errorf("got %v", err)
 		}
 		if took := time.Since(start); took > 250*time.Millisecond {

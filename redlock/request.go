@@ -94,8 +94,9 @@ func replayableRequest(key, token string, ttl time.Duration) request {
 	return r
 }
 
-// waitRequest asks for the confirmation of n replicas. A timeout of 0 would block
-// the connection for ever.
+// waitRequest asks for the confirmation of n replicas. The node has to answer that
+// they are missing before its callers stop waiting: they are told why it did not
+// vote. A timeout of 0 would block the connection for ever.
 func waitRequest(n int, timeout time.Duration) request {
 	body := appendCommand(nil, "WAIT", strconv.Itoa(n), milliseconds(max(timeout, time.Millisecond)))
 	return request{body: body, read: func(r reply) (vote, error) {

@@ -201,8 +201,8 @@ func TestAGrantThatNoReplicaConfirmedLeavesNoKey(t *testing.T) {
 	})
 }
 
-// WAIT is given the node timeout of the manager's TTL, which is shorter here than
-// the call's own: so its answer, that nobody has confirmed, is in time.
+// WAIT is given three quarters of the node timeout of the manager's TTL, far less than
+// the call's own here: its answer, that nobody has confirmed, is in time.
 func TestAGrantCountsOnlyWhenTheReplicasConfirmIt(t *testing.T) {
 	t.Parallel()
 	withReplicas(t, func(t *testing.T, q *Quorum, replicas []*servers.Server) {
