@@ -5,26 +5,25 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"time"
 )
 
 const (
-	// patience is how long Lock goes on, at the least, when it finds no quorum, and
-	// barrenTries how many tries in a row have to find none.
+	// patience is how long Lock goes on, at the least, when it finds no quorum,
+	// and barrenTries how many tries in a row have to find none.
 	patience    = time.Second
 	barrenTries = 3
 
-	// fastPauses come before the pauses grow; growthLimit, in pauses' means, is what
-	// they grow by at most.
+	// fastPauses come before the pauses grow; growthLimit caps that growth, in
+	// mean pauses.
 	fastPauses  = 3
 	growthLimit = 5
 )
 
 // Lock takes resource, waiting for its holder. It waits until ctx ends, until
-// [Config.Attempts] or [WithAttempts] are used up, or until the last three tries
-// found fewer than a majority of nodes voting and a second has passed. ctx
-// bounds the call, never the lock.
+// [Config.Attempts] or [WithAttempts] are used up, or until the last three
+// tries found fewer than a majority of nodes voting and a second has passed.
+// ctx bounds the call, never the lock.
 //
 // Its error matches [ErrTaken] or [ErrNoQuorum], and the context's error where
 // that had ended; [ErrAlreadyHeld] if the lock is held under the token that was
@@ -39,8 +38,8 @@ func (m *Manager) Lock(ctx context.Context, resource string, opts ...LockOption)
 	return m.lock(ctx, o)
 }
 
-// TryLock asks the nodes once, and never waits for a holder. It returns when the
-// votes have decided; with [WithToken] when all nodes have answered, a node
+// TryLock asks the nodes once, and never waits for a holder. It returns when
+// the votes have decided; with [WithToken] when all nodes have answered, a node
 // timeout at most. The errors are those of [Manager.Lock].
 func (m *Manager) TryLock(ctx context.Context, resource string, opts ...LockOption) (*Lock, error) {
 	o, err := m.enter(resource, opts)
@@ -49,9 +48,9 @@ func (m *Manager) TryLock(ctx context.Context, resource string, opts ...LockOpti
 	}
 	defer m.leave()
 	if err := ctx.Err(); err != nil {
-		return nil, m.ended("lock", resource, err)
+		return nil, notAsked("lock", resource, err)
 	}
-	lock, _, err := m.try(ctx, o, decided)
+	lock, _, err := m.try(ctx, o)
 	return lock, err
 }
 
@@ -68,11 +67,6 @@ func (m *Manager) enter(resource string, opts []LockOption) (*lockOptions, error
 	return o, nil
 }
 
-// ended is the error of a call whose ctx ended before the nodes were asked.
-func (m *Manager) ended(op, resource string, err error) error {
-	return fmt.Errorf("redlock: %s %q: %w", op, resource, err)
-}
-
 // lock tries until it has the lock or has to give up.
 func (m *Manager) lock(ctx context.Context, o *lockOptions) (*Lock, error) {
 	var (
@@ -81,7 +75,7 @@ func (m *Manager) lock(ctx context.Context, o *lockOptions) (*Lock, error) {
 		last   error // of the last try that was not cut short
 	)
 	for tries := 1; ctx.Err() == nil; tries++ {
-		lock, t, err := m.try(ctx, o, judged)
+		lock, t, err := m.try(ctx, o)
 		var quorum *QuorumError
 		switch {
 		case err == nil, errors.Is(err, ErrAlreadyHeld), errors.Is(err, ErrClosed):
@@ -96,7 +90,7 @@ func (m *Manager) lock(ctx context.Context, o *lockOptions) (*Lock, error) {
 		if barren >= barrenTries && time.Since(begun) >= patience || tries == o.attempts {
 			return nil, err
 		}
-		m.pause(ctx, o.backoff(tries))
+		pause(o.backoff(tries), ctx.Done(), m.open.Done())
 	}
 	return nil, m.cutShort(ctx, o.resource, last)
 }
@@ -109,44 +103,33 @@ func (m *Manager) cutShort(ctx context.Context, resource string, last error) err
 	case m.open.Err() != nil:
 		return ErrClosed
 	case !errors.As(last, &quorum):
-		return m.ended("lock", resource, ctx.Err())
+		return notAsked("lock", resource, ctx.Err())
 	}
 	both := *quorum
 	both.ended = ctx.Err()
 	return &both
 }
 
-// pause waits between two tries.
-func (m *Manager) pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	case <-m.open.Done():
-	}
-}
-
-// backoff is the default pause: random between the two delays, so that contenders
-// spread; growing by their mean from the fourth on, up to a limit.
+// backoff is the default pause: random between the two delays, so that
+// contenders spread; growing by their mean from the fourth on, up to a limit.
 func (m *Manager) backoff(attempt int) time.Duration {
 	least, most := m.cfg.RetryDelayMin, m.cfg.RetryDelayMax
 	growth := min(max(attempt-fastPauses, 0), growthLimit)
 	return least + jitter(most-least) + time.Duration(growth)*(least+most)/2
 }
 
-// try asks the nodes once. Each try has a token of its own: with one for all, the
-// late release of a failed try would delete the key of the next.
-func (m *Manager) try(ctx context.Context, o *lockOptions, enough func(tally) bool) (*Lock, tally, error) {
-	l := newLock(m, o, enough)
+// try asks the nodes once. Each try has a token of its own: with one for all,
+// the late release of a failed try would delete the key of the next.
+func (m *Manager) try(ctx context.Context, o *lockOptions) (*Lock, tally, error) {
+	l := newLock(m, o)
 	if l.given {
 		if err := m.uses.claim(ctx, l, o.wait); err != nil {
 			return nil, tally{}, err
 		}
 		defer m.uses.tried(l)
 	}
-	l.begin(o)
-	m.putAcquire(l, o)
+	l.setTimes(o)
+	l.putAcquire()
 	t := l.ballot.wait(ctx, m.open, min(m.nodeTimeout(o.ttl), time.Until(l.until)))
 	err := l.judge(ctx, t)
 	if err == nil && l.noExpiry {
@@ -178,19 +161,19 @@ func (l *Lock) judge(ctx context.Context, t tally) error {
 
 // putAcquire sends the acquire to all nodes: as plain SET, but for a token that
 // may have been used before.
-func (m *Manager) putAcquire(l *Lock, o *lockOptions) {
+func (l *Lock) putAcquire() {
 	var plain, replayable request
-	if o.token != "" {
-		plain = givenRequest(l.key, l.Token(), o.ttl)
+	if l.given {
+		plain = givenRequest(l.key, l.Token(), l.ttl)
 		replayable = plain
 	} else {
-		plain = setRequest(l.key, l.Token(), o.ttl)
+		plain = setRequest(l.key, l.Token(), l.ttl)
 	}
-	for i, n := range m.nodes {
+	for i, n := range l.m.nodes {
 		c := &l.ballot.commands[i]
 		if c.req = &plain; n.cfg.client != nil {
 			if replayable.body == nil {
-				replayable = replayableRequest(l.key, l.Token(), o.ttl)
+				replayable = replayableRequest(l.key, l.Token(), l.ttl)
 			}
 			c.req = &replayable
 		}

@@ -23,9 +23,9 @@ const (
 // Node is one server, or one master that Sentinel names. In JSON and YAML it is
 // a URI, a pair [host, port] or a mapping; see [ParseNodes].
 //
-// Printed, logged or encoded as JSON or YAML, a Node leaves its credentials out.
-// A struct of the caller's own that keeps a Node in an unexported field has to
-// see to that itself: package fmt calls no method of such a field.
+// Printed, logged or encoded as JSON or YAML, a Node leaves its credentials
+// out. A struct of the caller's own that keeps a Node in an unexported field
+// has to see to that itself: package fmt calls no method of such a field.
 type Node struct {
 	Host   string // a name, an IPv4 address, or an IPv6 address without brackets
 	Port   int    // Defaults to 6379.
@@ -35,6 +35,7 @@ type Node struct {
 	Username, Password string
 
 	// Credentials is asked at each connection, in place of Username and Password.
+	// It must return when ctx ends.
 	Credentials func(ctx context.Context) (username, password string, err error)
 
 	TLS       bool
@@ -45,9 +46,16 @@ type Node struct {
 	Sentinels                          []string
 	Master                             string // the name that Sentinel knows it by
 	SentinelUsername, SentinelPassword string
-	SentinelTLS                        bool // uses the roots and certificates of TLSConfig
 
-	// Replicas is how many replicas must confirm a grant before it counts.
+	// SentinelTLS is TLS with the Sentinels. It uses the roots and certificates of
+	// TLSConfig, which implies TLS with the master too.
+	SentinelTLS bool
+
+	// Replicas is how many replicas must have confirmed what a grant, an Extend or
+	// the removal of an expiry has written (WAIT) before this node's vote counts.
+	// Only all replicas of the master close the gap of a failover, and a promoted
+	// one whose clock is ahead still ends locks earlier by that difference.
+	// Defaults to none.
 	Replicas int
 
 	client         redis.UniversalClient
@@ -59,8 +67,8 @@ type Node struct {
 func Addr(host string, port int) Node { return Node{Host: host, Port: port} }
 
 // Client makes a node of a client that stays the caller's: its settings, hooks
-// and pool are used as they are, and it is never closed. It must talk to a single
-// server: a Cluster or Ring client is a *ConfigError from [New].
+// and pool are used as they are, and it is never closed. It must talk to a
+// single server: a Cluster or Ring client is a *ConfigError from [New].
 func Client(client redis.UniversalClient) Node {
 	if client == nil {
 		// So that the error can tell it from a Node without an address.
@@ -159,7 +167,7 @@ func parseSentinel(address, path string) (string, error) {
 		port, ok = parsePort(text)
 	}
 	if !ok || !isHost(host) {
-		return "", configErrorf(path, "is no address; expected host:port, an IPv6 host in brackets")
+		return "", configErrorf(path, "is not an address; expected host:port, an IPv6 host in brackets")
 	}
 	return joinPort(host, port), nil
 }

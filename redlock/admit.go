@@ -34,6 +34,9 @@ func (n *node) admit(s *stream) error {
 	return nil
 }
 
+// maxHistory is how many servers a load balancer may have and be found.
+const maxHistory = 8
+
 // remember finds a load balancer: a server that restarts never comes back under
 // the run_id that it had before. Failovers of a Sentinel node look like that,
 // and are not judged.
@@ -43,7 +46,7 @@ func (n *node) remember(runID string) error {
 		return configErrorf(n.path(), "%s leads to several servers in turn; a load balancer cannot be a node", n.name)
 	}
 	if seen < 0 {
-		n.history = append(n.history[max(0, len(n.history)-7):], runID)
+		n.history = append(n.history[max(0, len(n.history)+1-maxHistory):], runID)
 	}
 	return nil
 }

@@ -15,10 +15,10 @@ import (
 const maxBatch = 512
 
 // runClient serves a node whose client the user brought. That client keeps its
-// hooks, its pool and its retries: an acquire could be sent twice, and could meet
-// its release on another connection. So the acquire is a script that knows its
-// own key; one worker sends one batch after the other; and a release follows the
-// return of its acquire.
+// hooks, its pool and its retries: an acquire could be sent twice, and could
+// meet its release on another connection. So the acquire is a script that knows
+// its own key; one worker sends one batch after the other; and a release
+// follows the return of its acquire.
 func (n *node) runClient(life context.Context) {
 	for life.Err() == nil {
 		s, err := n.meetClient(life)
@@ -29,7 +29,7 @@ func (n *node) runClient(life context.Context) {
 		}
 		if err != nil {
 			n.fail(err)
-			pause(life, probeDelay())
+			pause(probeDelay(), life.Done(), nil)
 		}
 	}
 	n.fail(ErrClosed)
@@ -71,8 +71,9 @@ func (n *node) meetClient(life context.Context) (*stream, error) {
 	return s, n.admit(s)
 }
 
-// dialBare finds out whether the client's server can be dialled, past the client's
-// pool: that would log each failure, for as long as the server is down.
+// dialBare finds out whether the client's server can be dialled, past the
+// client's pool: that would log each failure, for as long as the server is
+// down.
 func dialBare(ctx context.Context, client redis.UniversalClient) error {
 	single, ok := client.(interface{ Options() *redis.Options })
 	if !ok {
@@ -104,9 +105,9 @@ func (n *node) flushClient(life context.Context) error {
 	}
 }
 
-// nextBatch takes commands off the queue: up to the first release, where the batch
-// has an acquire. The stream stands for the connection, which is not ours to know:
-// nothing shows that two batches went the same way.
+// nextBatch takes commands off the queue: up to the first release, where the
+// batch has an acquire. The stream stands for the connection, which is not ours
+// to know: nothing shows that two batches went the same way.
 func (n *node) nextBatch() (*stream, []*command) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// lastLinger is how long Close lets connections linger, once all keys are settled
-// or its ctx has ended.
+// lastLinger is how long Close lets connections linger, once all keys are
+// settled or its ctx has ended.
 const lastLinger = 100 * time.Millisecond
 
 // Close releases every lock that is held, waits for keys whose release is still
-// unconfirmed until they have expired, ends the connections that it made (not the
-// clients given by [Client]), and waits for every goroutine of the library. It
-// waits no longer than ctx, and returns its error then, with the nodes on which
-// keys are unconfirmed.
+// unconfirmed until they have expired, ends the connections that it made (not
+// the clients given by [Client]), and waits for every goroutine of the library.
+// It waits no longer than ctx, and returns its error then, with the nodes on
+// which keys are unconfirmed.
 //
 // Calls in progress and all later ones return [ErrClosed]. A second Close waits
 // for the first, while its own ctx lasts, and returns nil.
@@ -56,7 +56,8 @@ func (m *Manager) Close(ctx context.Context) error {
 	return nil
 }
 
-// calm waits until no call is in progress. Each sees that the manager is closing.
+// calm waits until no call is in progress. Each sees that the manager is
+// closing.
 func (m *Manager) calm() {
 	for m.calls.Load() > 0 {
 		<-m.quiet
@@ -95,8 +96,8 @@ func (n *node) settle(ctx context.Context) bool {
 	}
 }
 
-// join waits for every goroutine. All end by themselves once life has, but for a
-// worker inside a client that the user brought: that is waited for while ctx
+// join waits for every goroutine. All end by themselves once life has, but for
+// a worker inside a client that the user brought: that is waited for while ctx
 // lasts.
 func (m *Manager) join(ctx context.Context) bool {
 	done := make(chan struct{})

@@ -13,18 +13,19 @@ const (
 	lost                  // its connection ended first: it may have been executed, or may be yet
 )
 
-// receiver is whoever waits for a command's vote. Its methods are called without
-// any node's mutex held and never block.
+// receiver is whoever waits for a command's vote.
 type receiver interface {
+	// receive is called without any node's mutex held, and never waits.
 	receive(c *command, v vote, err error)
-	// gone reports whether nobody needs the answer any more.
+	// gone reports whether nobody needs the answer any more. It may be called with
+	// a node's mutex held, and only reads.
 	gone() bool
 }
 
 // command is one request on its way to one node.
 type command struct {
 	req   *request
-	to    receiver // nil: nobody waits
+	to    receiver // nil: the node's own, or a release that nobody waits for
 	index int      // of the node
 
 	// What follows is guarded by the node's mu.
@@ -51,5 +52,5 @@ func (c *command) tell(v vote, err error) {
 
 // droppable reports whether nobody would miss c if it were never written.
 func (c *command) droppable() bool {
-	return c.debt == nil && (c.to == nil || c.to.gone())
+	return c.debt == nil && c.to != nil && c.to.gone()
 }

@@ -56,8 +56,8 @@ type Config struct {
 	// KeyPrefix stands in front of a resource's name in its key. Defaults to none.
 	KeyPrefix string
 
-	// Owner is a label in the tokens of this manager's locks, at most 256 bytes, for
-	// people who ask who holds a lock. Defaults to host name and process id.
+	// Owner is a label in the tokens of this manager's locks, at most 256 bytes,
+	// for people who ask who holds a lock. Defaults to host name and process id.
 	Owner string
 
 	// AutoRenew is not available in this version: setting it is an error.
@@ -72,10 +72,10 @@ type Config struct {
 	RestartGuard time.Duration
 }
 
-// complete checks everything that can be checked before the first connection. It
-// returns a copy with the defaults in place, and what the caller should be warned
-// of. NodeTimeout and RenewInterval stay 0 where they are not set: their defaults
-// depend on the TTL of the lock at hand.
+// complete checks everything that can be checked before the first connection.
+// It returns a copy with the defaults in place, and what the caller should be
+// warned of. NodeTimeout and RenewInterval stay 0 where they are not set: their
+// defaults depend on the TTL of the lock at hand.
 func (c Config) complete() (Config, []string, error) {
 	c.Nodes = slices.Clone(c.Nodes)
 	if c.Nodes == nil {
@@ -166,16 +166,16 @@ func (c *Config) checkGiven() error {
 
 // checkTogether checks the fields that depend on each other.
 func (c *Config) checkTogether() error {
-	validity := c.TTL - drift(c.TTL, c.DriftFactor) - c.Margin
+	valid := validity(c.TTL, c.DriftFactor, c.Margin)
 	switch {
-	case validity <= 0:
+	case valid <= 0:
 		return configErrorf("ttl", "is %v, of which drift (%v) and margin (%v) leave nothing",
 			c.TTL, drift(c.TTL, c.DriftFactor), c.Margin)
 	case c.RetryDelayMin > c.RetryDelayMax:
 		return configErrorf("retry_delay_min", "is %v, above retry_delay_max (%v)", c.RetryDelayMin, c.RetryDelayMax)
-	case c.RenewInterval > validity/2:
+	case c.RenewInterval > valid/2:
 		return configErrorf("renew_interval", "is %v; expected %v at most, half of what drift and margin leave of ttl",
-			c.RenewInterval, validity/2)
+			c.RenewInterval, valid/2)
 	}
 	return nil
 }

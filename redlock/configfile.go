@@ -11,8 +11,9 @@ import (
 
 // UnmarshalJSON reads a Config whose keys are the names of its fields in snake
 // case. Durations are strings as for [time.ParseDuration], nodes are what
-// [ParseNodes] takes. A key that is left out changes nothing, null is the default,
-// but for nodes, and an unknown key is an error. Every error is a *ConfigError.
+// [ParseNodes] takes. A key that is left out changes nothing, null is the
+// default, but for nodes, and an unknown key is an error. Every error is a
+// *ConfigError.
 func (c *Config) UnmarshalJSON(data []byte) error {
 	v, err := decodeJSON(data, "config")
 	if err != nil || v == nil {
@@ -31,8 +32,8 @@ func (c *Config) UnmarshalYAML(unmarshal func(any) error) error {
 	return c.decode(v)
 }
 
-// UnmarshalJSON reads a URI, a pair [host, port] or a mapping; see [ParseNodes].
-// Every error is a *ConfigError.
+// UnmarshalJSON reads a URI, a pair [host, port] or a mapping; see
+// [ParseNodes]. Every error is a *ConfigError.
 func (n *Node) UnmarshalJSON(data []byte) error {
 	v, err := decodeJSON(data, "node")
 	if err != nil || v == nil {
@@ -89,7 +90,7 @@ func (c *Config) set(key string, s setting) (err error) {
 	case "attempts":
 		c.Attempts, err = s.integer(0, math.MaxInt)
 	case "drift_factor":
-		c.DriftFactor, err = s.fraction()
+		c.DriftFactor, err = s.float()
 	case "margin":
 		c.Margin, err = s.duration()
 	case "key_prefix":
@@ -104,15 +105,16 @@ func (c *Config) set(key string, s setting) (err error) {
 		c.RestartGuard, err = s.duration()
 	default:
 		if !isKey(key) {
-			return configErrorf("config", "has a key that is no name of a setting")
+			return configErrorf("config", "has a key that is not the name of a setting")
 		}
 		return configErrorf(key, "is not known; there is no such setting")
 	}
 	return err
 }
 
-// decodeJSON keeps numbers as they are written, so that none is out of range here.
-// The errors of package json repeat parts of the input, so they are not wrapped.
+// decodeJSON keeps numbers as they are written, so that none is out of range
+// here. The errors of package json repeat parts of the input, so they are not
+// wrapped.
 func decodeJSON(data []byte, at string) (v any, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()

@@ -81,7 +81,7 @@ func TestABadKeyOfAConfigIsNamedAndChangesNothing(t *testing.T) {
 		{`"redis://h"`, "config", "a mapping, got a string"},
 		{`{"tttl": "5s"}`, "tttl", "not known"},
 		{`{"TTL": "5s"}`, "TTL", "not known"},
-		{`{"redis://u:secret99@h": 1}`, "config", "no name of a setting"},
+		{`{"redis://u:secret99@h": 1}`, "config", "not the name of a setting"},
 		{`{"nodes": null}`, "nodes", "got null"},
 		{`{"nodes": []}`, "nodes", "at least one"},
 		{`{"nodes": ["redis://a", {"host": "b", "port": "x"}]}`, "nodes[1].port", "got a string"},

@@ -4,12 +4,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,8 +31,9 @@ type serverInfo struct {
 	role, mode, runID string
 }
 
-// connect opens a stream that is ready for commands: authenticated, on the right
-// database, to a server that may vote. The dial alone is bounded by dialing.
+// connect opens a stream that is ready for commands: authenticated, on the
+// right database, to a server that may vote. The dial alone is bounded by
+// dialing.
 func (n *node) connect(ctx context.Context, dialing time.Duration) (*stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.connectTimeout())
 	defer cancel()
@@ -113,9 +111,7 @@ var (
 	errCredentials = errors.New("Credentials")
 )
 
-// options are those of a client around one open connection. go-redis' defaults
-// are wrong for a lock, and are set here once: a command that is sent again could
-// see its own key, and a context's deadline has to count.
+// options are those of a client around one open connection to the node.
 func (n *node) options(conn net.Conn) *redis.Options {
 	opts := oneConnection(conn)
 	opts.ClientName = n.cfg.clientName
@@ -134,8 +130,8 @@ func (n *node) options(conn net.Conn) *redis.Options {
 	return opts
 }
 
-// login is what go-redis is to log in with. It logs in only with a password, and a
-// user may have none: such a user (nopass) accepts any.
+// login is what go-redis is to log in with. It logs in only with a password,
+// and a user may have none: such a user (nopass) accepts any.
 func login(username, password string) (string, string) {
 	if username != "" && password == "" {
 		password = "none"
@@ -144,6 +140,9 @@ func login(username, password string) (string, string) {
 }
 
 // oneConnection makes options for a client that has conn and will get no other.
+// go-redis' defaults are wrong for a lock, and are replaced here for all: a
+// command that is sent again could see its own key, and a context's deadline
+// has to count.
 func oneConnection(conn net.Conn) *redis.Options {
 	opened := make(chan net.Conn, 1)
 	opened <- conn
@@ -254,8 +253,8 @@ func prefixFor(i script, r reply) ([]byte, error) {
 	return scriptPrefix(i, "EVALSHA", string(r.text)), nil
 }
 
-// readServer reads the answers to HELLO and to INFO server. A proxy or an access
-// list may refuse either.
+// readServer reads the answers to HELLO and to INFO server. A proxy or an
+// access list may refuse either.
 func readServer(hello, info reply) (s serverInfo) {
 	for i := 0; i+1 < len(hello.items); i += 2 {
 		value := hello.items[i+1]
@@ -276,69 +275,6 @@ func readServer(hello, info reply) (s serverInfo) {
 	return s
 }
 
-// explain turns a failure to connect into one that says what to do. What will not
-// heal by itself is a ConfigError.
-func (n *node) explain(err error) error {
-	var unknownCA x509.UnknownAuthorityError
-	var wrongName x509.HostnameError
-	var invalid x509.CertificateInvalidError
-	var noTLS tls.RecordHeaderError
-	var network *net.OpError
-	switch {
-	case errors.As(err, &unknownCA), errors.As(err, &wrongName), errors.As(err, &invalid):
-		return configErrorf(n.path()+".tls", "the certificate of %s is not trusted: %v", n.name, err)
-	case errors.As(err, &noTLS):
-		return configErrorf(n.path()+".tls", "%s does not speak TLS", n.name)
-	case errors.As(err, &network) && network.Op == "remote error": // an alert: a client certificate, mostly
-		return configErrorf(n.path()+".tls", "%s refuses the TLS connection: %v", n.name, network.Err)
-	case errors.Is(err, errOutOfStep), strings.Contains(err.Error(), "redis: can't parse"),
-		strings.Contains(err.Error(), "redis: invalid reply"):
-		return configErrorf(n.path(), "%s is no Redis server, or wants TLS", n.name)
-	case redis.IsAuthError(err), hasText(err, "WRONGPASS", "NOAUTH", "invalid password", "called without any password"):
-		return configErrorf(n.path()+".password", "%s refuses the user name or password: %s", n.name, inWords(err))
-	case hasText(err, "NOPERM"):
-		return configErrorf(n.path()+".username", "%s refuses the handshake: %s", n.name, inWords(err))
-	case hasText(err, "DB index is out of range", "invalid DB index"):
-		return configErrorf(n.path()+".db", "%s has no database %d", n.name, n.cfg.DB)
-	}
-	var config *ConfigError
-	if errors.As(err, &config) {
-		return config
-	}
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || isTimeout(err) {
-		return connErrorf("no connection within %v%s", n.connectTimeout(), hint(err, n.secure()))
-	}
-	return fmt.Errorf("connect: %w%s", withoutSecrets(err), hint(err, n.secure()))
-}
-
-// withoutSecrets leaves out what an error repeats of its input: a server that does
-// not know AUTH repeats the password, and package net the address, which may be a
-// URI in the wrong place.
-func withoutSecrets(err error) error {
-	var answered redis.Error
-	var address *net.AddrError
-	var name *net.DNSError
-	switch {
-	case errors.As(err, &answered):
-		return serverError([]byte(answered.Error()))
-	case errors.As(err, &address):
-		return connErrorf("address: %s", address.Err)
-	case errors.As(err, &name):
-		return connErrorf("lookup: %s", name.Err)
-	}
-	return err
-}
-
-// withoutPorts leaves out between whom a connection was. Our port is another one
-// each time, and a node that is down for one reason is one line in the log.
-func withoutPorts(err error) error {
-	var network *net.OpError
-	if errors.As(err, &network) {
-		return fmt.Errorf("%s: %w", network.Op, network.Err)
-	}
-	return err
-}
-
 // secure reports whether the node is spoken to in TLS.
 func (n *node) secure() bool {
 	if single, ok := n.cfg.client.(interface{ Options() *redis.Options }); ok {
@@ -346,38 +282,6 @@ func (n *node) secure() bool {
 	}
 	return n.cfg.TLS || n.cfg.TLSConfig != nil
 }
-
-// hint is what a wrong setting of TLS looks like from here, for whoever reads err
-// at night: a server that was reached, and hung up or kept silent. It is no more
-// than a hint: a server that is being stopped does the same.
-func hint(err error, secure bool) string {
-	var network *net.OpError
-	var call *os.SyscallError
-	hungUp := errors.Is(err, io.EOF) || errors.As(err, &call) && !call.Timeout()
-	switch {
-	case errors.Is(err, errCredentials), errors.As(err, &network) && network.Op == "dial":
-		return ""
-	case errors.Is(err, errHandshake):
-		return "; perhaps it does not speak TLS"
-	case hungUp && secure:
-		return "; perhaps it wants a client certificate"
-	case hungUp:
-		return "; perhaps it wants TLS"
-	}
-	return ""
-}
-
-func isTimeout(err error) bool {
-	var timeout net.Error
-	return errors.As(err, &timeout) && timeout.Timeout()
-}
-
-func hasText(err error, parts ...string) bool {
-	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(err.Error(), part) })
-}
-
-// inWords is a server's refusal on one bounded line.
-func inWords(err error) string { return serverError([]byte(err.Error())).Error() }
 
 // path is the node's place in the configuration.
 func (n *node) path() string { return "nodes[" + strconv.Itoa(n.index) + "]" }

@@ -11,22 +11,22 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ParseNodes reads nodes from whatever a program or a loader of configuration has
-// them in: a slice of any type whose elements are nodes, or a single node. A node
-// is a URI as for [ParseNode], a pair of host and port, a mapping, a [Node] or a
-// client as for [Client]; forms can be mixed. What was read from JSON or YAML into
-// an any is taken as it is, and so is a [json.RawMessage].
+// ParseNodes reads nodes from whatever a program or a loader of configuration
+// has them in: a slice of any type whose elements are nodes, or a single node.
+// A node is a URI as for [ParseNode], a pair of host and port, a mapping, a
+// [Node] or a client as for [Client]; forms can be mixed. What was read from
+// JSON or YAML into an any is taken as it is, and so is a [json.RawMessage].
 //
 // A string is the form of an environment variable: nodes are separated by white
-// space, or by a comma that a scheme or a slash follows. Where there is no scheme,
-// every comma separates.
+// space, or by a comma that a scheme or a slash follows. Where there is no
+// scheme, every comma separates.
 //
-// The keys of a mapping are host, port, socket, db, username, password, timeout (of
-// connecting: seconds or a duration), ssl or tls, ssl_cert_reqs, ssl_ca_certs,
-// ssl_certfile, ssl_keyfile, sentinels, master, sentinel_username,
-// sentinel_password, sentinel_tls, replicas and client_name. With a master, host
-// and port are those of a Sentinel. The keys encoding, minsize and maxsize are
-// checked and ignored.
+// The keys of a mapping are host, port, socket, db, username, password, timeout
+// (of connecting: seconds or a duration), ssl or tls, ssl_cert_reqs,
+// ssl_ca_certs, ssl_certfile, ssl_keyfile, sentinels, master,
+// sentinel_username, sentinel_password, sentinel_tls, replicas and client_name.
+// With a master, host and port are those of a Sentinel. The keys encoding,
+// minsize and maxsize are checked and ignored.
 //
 // Every error is a *ConfigError whose Field says where: nodes[2].port.
 func ParseNodes(v any) ([]Node, error) { return decodeNodes(v, "nodes") }
@@ -48,8 +48,8 @@ func decodeNodes(v any, at string) ([]Node, error) {
 	return nodes, nil
 }
 
-// nodeEntries makes a list of v. A pair stands inside a list: [host, port] alone is
-// a list with a bad second entry.
+// nodeEntries makes a list of v. A pair stands inside a list: [host, port]
+// alone is a list with a bad second entry.
 func nodeEntries(v any, at string) ([]any, error) {
 	switch v := v.(type) {
 	case Node, *Node, redis.UniversalClient:
@@ -68,7 +68,7 @@ func nodeEntries(v any, at string) ([]any, error) {
 		return []any{v}, nil
 	}
 	if _, _, err := (setting{value: v}).pair(); err == nil {
-		return nil, configErrorf(atIndex(at, 1), "is no node but a port; a pair stands inside a list: [[host, port]]")
+		return nil, configErrorf(atIndex(at, 1), "is a port and not a node; a pair stands inside a list: [[host, port]]")
 	}
 	if list, ok := listOf(v); ok {
 		return list, nil
@@ -76,8 +76,8 @@ func nodeEntries(v any, at string) ([]any, error) {
 	return nil, setting{at: at, value: v}.expected("a list of nodes")
 }
 
-// splitNodes reads the form of an environment variable. Commas also stand between
-// the Sentinels of one URI.
+// splitNodes reads the form of an environment variable. Commas also stand
+// between the Sentinels of one URI.
 func splitNodes(text string) []any {
 	anyScheme := strings.Contains(text, ":/")
 	var entries []any

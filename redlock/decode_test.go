@@ -201,7 +201,7 @@ var malformedNodes = []struct{ given, field, part string }{
 	{`[[null, 6379]]`, "nodes[0].host", "empty"},
 	{`[[6379, "h"]]`, "nodes[0].host", "a string, got a number"},
 	{`[["[::1]", 6379]]`, "nodes[0].host", "without brackets"},
-	{`[["redis://u:secret99@h", 6379]]`, "nodes[0].host", "no host"},
+	{`[["redis://u:secret99@h", 6379]]`, "nodes[0].host", "not a host"},
 	{`[["a:1", "b:1"]]`, "nodes[0].port", "got a string"},
 
 	{`{}`, "nodes[0].host", "missing"},
@@ -210,8 +210,8 @@ var malformedNodes = []struct{ given, field, part string }{
 	{`["redis://a", {"host": "h", "colour": "red"}]`, "nodes[1].colour", "not known"},
 	{`[{"host": "h", "dial_timeout": 5}]`, "nodes[0].dial_timeout", "not known"},
 	{`[{"host": "h", "Port": 5}]`, "nodes[0].Port", "not known"},
-	{`[{"redis://u:secret99@h": 6379}]`, "nodes[0]", "no name of a setting"},
-	{`[{"": 6379}]`, "nodes[0]", "no name of a setting"},
+	{`[{"redis://u:secret99@h": 6379}]`, "nodes[0]", "not the name of a setting"},
+	{`[{"": 6379}]`, "nodes[0]", "not the name of a setting"},
 	{`[{"host": 5}]`, "nodes[0].host", "a string, got a number"},
 	{`[{"host": ""}]`, "nodes[0].host", "empty"},
 	{`[{"host": "h", "port": "6379"}]`, "nodes[0].port", "whole number, got a string"},
@@ -231,8 +231,8 @@ var malformedNodes = []struct{ given, field, part string }{
 	{`[{"host": "h", "encoding": 5}]`, "nodes[0].encoding", "a string"},
 	{`[{"host": "h", "replicas": -1}]`, "nodes[0].replicas", "out of range"},
 	{`[{"host": "h", "replicas": 99999999999}]`, "nodes[0].replicas", "out of range"},
-	{`[{"host": "h", "socket": "/s"}]`, "nodes[0].socket", "beside a host"},
-	{`[{"socket": "/s", "port": 1}]`, "nodes[0].socket", "beside a host"},
+	{`[{"host": "h", "socket": "/s"}]`, "nodes[0].socket", "with a host"},
+	{`[{"socket": "/s", "port": 1}]`, "nodes[0].socket", "with a host"},
 	{`[{"socket": "s"}]`, "nodes[0].socket", "absolute path"},
 	{`[{"socket": "/s", "ssl": true}]`, "nodes[0].tls", "unix socket"},
 	{`[{"socket": "/s", "master": "m"}]`, "nodes[0].master", "Sentinels"},
@@ -245,9 +245,9 @@ var malformedNodes = []struct{ given, field, part string }{
 	{`[{"sentinels": ["h", "h:x"], "master": "m"}]`, "nodes[0].sentinels[1]", "host:port"},
 	{`[{"sentinels": ["redis://:secret99@h"], "master": "m"}]`, "nodes[0].sentinels[0]", "host:port"},
 	{`[{"sentinels": [["h", 1, 2]], "master": "m"}]`, "nodes[0].sentinels[0]", "pair"},
-	{`[{"sentinels": [["h h", 1]], "master": "m"}]`, "nodes[0].sentinels[0].host", "no host"},
+	{`[{"sentinels": [["h h", 1]], "master": "m"}]`, "nodes[0].sentinels[0].host", "not a host"},
 	{`[{"sentinels": [5], "master": "m"}]`, "nodes[0].sentinels[0]", "pair [host, port], got a number"},
-	{`[{"sentinels": ["h"], "host": "h", "master": "m"}]`, "nodes[0].sentinels", "beside a host"},
+	{`[{"sentinels": ["h"], "host": "h", "master": "m"}]`, "nodes[0].sentinels", "with a host"},
 	{`[{"host": "h", "sentinel_password": "secret99"}]`, "nodes[0].sentinel_password", "Sentinels"},
 }
 
@@ -342,6 +342,6 @@ func TestCredentialsAreAskedInPlaceOfAPasswordNotBesideIt(t *testing.T) {
 		{Host: "h", Credentials: ask, Password: "secret99"},
 	} {
 		_, err := ParseNodes(n)
-		wantConfigError(t, err, "nodes[0].credentials", "beside a username or password")
+		wantConfigError(t, err, "nodes[0].credentials", "with a username or password")
 	}
 }

@@ -35,9 +35,9 @@ func (m *Manager) Do(
 	return fn(within, lock)
 }
 
-// lockRenewed takes the lock for fn and has it renewed until renewing ends; renewed
-// is closed then. The call is counted out before fn runs, which may close the
-// manager, and also when a pause function of the caller's panics.
+// lockRenewed takes the lock for fn and has it renewed until renewing ends;
+// renewed is closed then. The call is counted out before fn runs, which may
+// close the manager, and also when a pause function of the caller's panics.
 func (m *Manager) lockRenewed(
 	ctx, renewing context.Context, resource string, fn func(context.Context, *Lock) error, opts []LockOption,
 ) (lock *Lock, o *lockOptions, renewed chan struct{}, err error) {
@@ -62,11 +62,11 @@ func (m *Manager) lockRenewed(
 // renewable refuses what Do cannot run or cannot renew in time.
 func (m *Manager) renewable(o *lockOptions, fn func(context.Context, *Lock) error) error {
 	if fn == nil {
-		return configErrorf("fn", "it is nil; it must be what runs while the lock is held")
+		return configErrorf("fn", "is nil; it must be what runs while the lock is held")
 	}
 	most := m.longestInterval(o.ttl)
 	if m.cfg.RenewInterval > most && !o.noExpiry {
-		return configErrorf("renew_interval", "%v is too long for a TTL of %v; at most %v is allowed",
+		return configErrorf("renew_interval", "is %v, too long for a TTL of %v; expected %v at most",
 			m.cfg.RenewInterval, o.ttl, most)
 	}
 	return nil
@@ -75,7 +75,7 @@ func (m *Manager) renewable(o *lockOptions, fn func(context.Context, *Lock) erro
 // longestInterval is half of the validity that a lock of the given TTL has: a
 // renewal can fail once, and be made good.
 func (m *Manager) longestInterval(ttl time.Duration) time.Duration {
-	return (ttl - drift(ttl, m.cfg.DriftFactor) - m.cfg.Margin) / 2
+	return validity(ttl, m.cfg.DriftFactor, m.cfg.Margin) / 2
 }
 
 // releaseError is what Do reports of its release.
@@ -86,30 +86,24 @@ func releaseError(err error, o *lockOptions) error {
 	return err
 }
 
-// renew extends the lock until ctx or the lock ends: every renewal interval,
-// counted from what is left, and quickly again after a failure.
+// renew extends the lock until ctx or the lock ends: 0.9 to 1.1 intervals after
+// the last renewal, and quickly again after a failure.
 func (l *Lock) renew(ctx context.Context) {
 	if l.noExpiry {
 		return
 	}
-	pause := jitter(l.interval()) // the first anywhere in the interval, so that locks do not renew in step
+	after := jitter(l.interval()) // the first anywhere in the interval, so that locks do not renew in step
 	for failures := 0; ; {
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-		case <-l.Done():
-		case <-timer.C:
-		}
-		timer.Stop()
+		pause(after, ctx.Done(), l.Done())
 		if ctx.Err() != nil || l.Err() != nil {
 			return
 		}
 		if err := l.Extend(ctx, 0); err == nil {
-			failures, pause = 0, l.interval()*9/10+jitter(l.interval()/5)
+			failures, after = 0, l.interval()*9/10+jitter(l.interval()/5)
 			continue
 		}
 		failures++
-		pause = min(l.interval(), 10*time.Millisecond<<min(failures, 6))
+		after = min(l.interval(), 10*time.Millisecond<<min(failures, 6))
 	}
 }
 

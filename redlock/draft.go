@@ -129,7 +129,7 @@ func (d *draft) unknown(key string) error {
 		return configErrorf(d.at, "has an unknown key, or a password that is not percent-encoded "+
 			"(& is written %%26, / %%2F, ? %%3F, @ %%40, # %%23)")
 	case !isKey(key):
-		return configErrorf(d.at, "has a key that is no name of a setting")
+		return configErrorf(d.at, "has a key that is not the name of a setting")
 	}
 	return configErrorf(d.at+"."+key, "is not known; there is no such setting of a node")
 }

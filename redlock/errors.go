@@ -1,6 +1,7 @@
 package redlock
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -64,15 +65,16 @@ func configErrorf(field, format string, args ...any) *ConfigError {
 }
 
 // QuorumError says how the nodes voted on a question that was not won. It
-// unwraps to its verdict (ErrTaken, ErrNoQuorum, ErrLost), to the context's error
-// if that had ended on return, and to a *multierror.Error of *NodeError.
+// unwraps to its verdict (ErrTaken, ErrNoQuorum, ErrLost), to the context's
+// error if that had ended on return, and to a *multierror.Error of *NodeError.
 type QuorumError struct {
-	// Op is the method: "lock", "extend", "unlock", "is locked", "is held", "ping".
+	// Op is the method: "lock", "extend", "unlock", "is locked", "is held",
+	// "ping".
 	Op       string
 	Resource string
 
-	// Yes, No and Failed count nodes, and add up to at most Total: what remains had
-	// not answered when the votes had decided. Failed are the nodes without a
+	// Yes, No and Failed count nodes, and add up to at most Total: what remains
+	// had not answered when the votes had decided. Failed are the nodes without a
 	// usable answer, those too that were not asked because they are known to be
 	// down.
 	Yes, No, Failed, Total int
@@ -138,4 +140,23 @@ func oneLine(errs []error) string {
 		lines[i] = err.Error()
 	}
 	return strings.Join(lines, "; ")
+}
+
+// alsoEnded adds the error of a ctx that has ended to that of a call. A call
+// that Close has cut short fails for that reason, and not for what Close did.
+func (m *Manager) alsoEnded(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case m.open.Err() != nil:
+		return ErrClosed
+	case ctx.Err() == nil, errors.Is(err, ctx.Err()):
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, ctx.Err())
+}
+
+// notAsked is the error of a call whose ctx ended before the nodes were asked.
+func notAsked(op, resource string, err error) error {
+	return fmt.Errorf("redlock: %s %q: %w", op, resource, err)
 }

@@ -6,11 +6,13 @@ import (
 	"log"
 
 	"github.com/hashicorp/go-multierror"
+
 	"github.com/redlock-go/redlock/redlock"
 	"github.com/redlock-go/redlock/redlocktest"
 )
 
-// withoutNodes gives a quorum of three nodes in memory of which some have stopped.
+// withoutNodes gives a quorum of three nodes in memory of which some have
+// stopped.
 func withoutNodes(stopped ...int) *redlocktest.Quorum {
 	q, err := redlocktest.Start(3)
 	if err != nil {

@@ -34,8 +34,7 @@ func Example() {
 	defer m.Close(ctx)
 
 	err = m.Do(ctx, "invoice:42", func(ctx context.Context, lock *redlock.Lock) error {
-		log.Println("nobody else sends invoice 42 now") // ctx ends if the lock is lost
-		return nil
+		return nil // nobody else sends invoice 42 now; ctx ends if the lock is lost
 	})
 	log.Println("done:", err)
 }

@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// Extend makes the nodes keep lock for ttl from now; 0 is the lock's own TTL. It
-// never shortens: less than what is left confirms the lock and changes nothing.
-// An Extend beyond [WithMaxHold] is cut short.
+// Extend makes the nodes keep lock for ttl from now; 0 is the lock's own TTL.
+// It never shortens: less than what is left confirms the lock and changes
+// nothing. An Extend beyond [WithMaxHold] is cut short.
 //
 // A lock that is over is refused without I/O, with [ErrExpired], [ErrLost] or
-// [ErrReleased]; one without expiry with [ErrNoExpiry]. If a majority says that
-// the lock is not ours, it is over with [ErrLost]; after [ErrNoQuorum] it stays
-// valid until its old end.
+// [ErrReleased]; one without expiry with [ErrNoExpiry]; a bad ttl, or a lock of
+// another manager, with a *ConfigError. If a majority says that the lock is not
+// ours, it is over with [ErrLost]. After [ErrNoQuorum], [ErrClosed] and the
+// error of ctx it stays valid until its old end.
 func (m *Manager) Extend(ctx context.Context, lock *Lock, ttl time.Duration) error {
 	if err := m.begin(); err != nil {
 		return err
@@ -23,7 +24,7 @@ func (m *Manager) Extend(ctx context.Context, lock *Lock, ttl time.Duration) err
 	case err != nil:
 		return err
 	case ttl < 0:
-		return configErrorf("ttl", "%v is negative; it must be positive, or zero for the lock's own TTL", ttl)
+		return configErrorf("ttl", "is negative (%v); 0 is the lock's own TTL", ttl)
 	case lock.noExpiry:
 		return m.alsoEnded(ctx, ErrNoExpiry)
 	}
@@ -37,8 +38,8 @@ func (m *Manager) Extend(ctx context.Context, lock *Lock, ttl time.Duration) err
 	return m.alsoEnded(ctx, lock.extend(ctx, func() time.Duration { return ttl }))
 }
 
-// ExtendBy adds d to what is left of the lock; d must be positive. Its errors are
-// those of [Manager.Extend].
+// ExtendBy adds d to what is left of the lock; d must be positive. Its errors
+// are those of [Manager.Extend].
 func (l *Lock) ExtendBy(ctx context.Context, d time.Duration) error {
 	if err := l.m.begin(); err != nil {
 		return err
@@ -46,11 +47,11 @@ func (l *Lock) ExtendBy(ctx context.Context, d time.Duration) error {
 	defer l.m.leave()
 	switch {
 	case d <= 0:
-		return configErrorf("d", "%v is not positive; Extend with what is to be left instead", d)
+		return configErrorf("d", "is %v; expected more than 0; Extend sets what is to be left", d)
 	case l.noExpiry:
 		return l.m.alsoEnded(ctx, ErrNoExpiry)
 	case d > maxTTL-min(l.Remaining(), maxTTL):
-		return configErrorf("d", "%v is too long; at most %v may be left of a lock", d, maxTTL)
+		return configErrorf("d", "is %v; at most %v may be left of a lock", d, maxTTL)
 	}
 	return l.m.alsoEnded(ctx, l.extend(ctx, func() time.Duration {
 		return ttlFor(l.Remaining()+d, l.m.cfg.DriftFactor, l.m.cfg.Margin)
@@ -70,7 +71,7 @@ func (l *Lock) extend(ctx context.Context, ttl func() time.Duration) error {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
-		return l.m.ended("extend", l.resource, err)
+		return notAsked("extend", l.resource, err)
 	}
 	m, start, asked := l.m, time.Now(), ttl()
 	old := l.Until()
@@ -88,8 +89,22 @@ func (l *Lock) extend(ctx context.Context, ttl func() time.Duration) error {
 	return m.verdictError(ctx, "extend", l.resource, ErrNoQuorum, b, t)
 }
 
-// prolong trusts the lock until then, unless it is over: a majority that answered
-// too late revives nothing.
+// keepUntil notes that a node may keep the key until t, unless the lock is
+// over: what is still owed for it counts on the TTL that it had then.
+func (l *Lock) keepUntil(t time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.life.Err() != nil {
+		return false
+	}
+	if t.After(l.lapse) {
+		l.lapse = t
+	}
+	return true
+}
+
+// prolong trusts the lock until then, unless it is over: a majority that
+// answered too late revives nothing.
 func (l *Lock) prolong(until time.Time) error {
 	if err := l.Err(); err != nil {
 		return err
@@ -115,56 +130,4 @@ func (l *Lock) notOurs(ctx context.Context, op string, b *ballot, t tally) error
 		return err
 	}
 	return l.m.verdictError(ctx, op, l.resource, ErrLost, b, t)
-}
-
-// IsHeld reports whether a majority of the nodes confirms that the lock is still
-// this one. Of a lock that is over it is false with the lock's Err, without I/O.
-// If a majority says that it is not ours, it is over: false and [ErrLost].
-func (l *Lock) IsHeld(ctx context.Context) (bool, error) {
-	m := l.m
-	if err := m.begin(); err != nil {
-		return false, err
-	}
-	defer m.leave()
-	if err := l.Err(); err != nil {
-		return false, m.alsoEnded(ctx, err)
-	}
-	if err := ctx.Err(); err != nil {
-		return false, m.ended("is held", l.resource, err)
-	}
-	req := extendRequest(l.key, l.Token(), 0)
-	b, t := m.ask(ctx, &req, decided, m.nodeTimeout(l.ttl))
-	switch t.verdict() {
-	case won:
-		err := l.Err()
-		return err == nil, m.alsoEnded(ctx, err)
-	case beaten:
-		return false, m.alsoEnded(ctx, l.notOurs(ctx, "is held", b, t))
-	}
-	return false, m.verdictError(ctx, "is held", l.resource, ErrNoQuorum, b, t)
-}
-
-// IsLocked reports whether a majority of the nodes has resource locked, for
-// whomever. Where missing answers could change that, it returns [ErrNoQuorum].
-func (m *Manager) IsLocked(ctx context.Context, resource string) (bool, error) {
-	if err := m.begin(); err != nil {
-		return false, err
-	}
-	defer m.leave()
-	key, err := m.key(resource)
-	if err != nil {
-		return false, err
-	}
-	if err := ctx.Err(); err != nil {
-		return false, m.ended("is locked", resource, err)
-	}
-	req := existsRequest(key)
-	b, t := m.ask(ctx, &req, decided, m.nodeTimeout(m.cfg.TTL))
-	switch t.verdict() {
-	case won:
-		return true, nil
-	case beaten:
-		return false, nil
-	}
-	return false, m.verdictError(ctx, "is locked", resource, ErrNoQuorum, b, t)
 }

@@ -29,14 +29,14 @@ func (n Node) Format(f fmt.State, verb rune) {
 // LogValue is String.
 func (n Node) LogValue() slog.Value { return slog.StringValue(n.String()) }
 
-// MarshalJSON writes the mapping that UnmarshalJSON reads. User names, passwords
-// and Credentials are left out, and so is all of TLS but that it is on: what is
-// read back is the same node without these. A node made by [Client] cannot be read
-// back.
+// MarshalJSON writes the mapping that UnmarshalJSON reads. User names,
+// passwords and Credentials are left out, and so is all of TLS but that it is
+// on: what is read back is the same node without these. A node made by [Client]
+// cannot be read back.
 func (n Node) MarshalJSON() ([]byte, error) { return json.Marshal(n.file()) }
 
-// MarshalYAML is MarshalJSON for encoders of YAML that look for a method of this
-// form.
+// MarshalYAML is MarshalJSON for encoders of YAML that look for a method of
+// this form.
 func (n Node) MarshalYAML() (any, error) { return n.file(), nil }
 
 // nodeFile is what may be shown of a Node.
@@ -83,8 +83,8 @@ func (c Config) String() string {
 // MarshalJSON writes what UnmarshalJSON reads, less what a Node leaves out.
 func (c Config) MarshalJSON() ([]byte, error) { return json.Marshal(c.file()) }
 
-// MarshalYAML is MarshalJSON for encoders of YAML that look for a method of this
-// form.
+// MarshalYAML is MarshalJSON for encoders of YAML that look for a method of
+// this form.
 func (c Config) MarshalYAML() (any, error) { return c.file(), nil }
 
 // configFile is a Config with its durations written out.
@@ -120,4 +120,85 @@ func durationText(d time.Duration) string {
 		return ""
 	}
 	return d.String()
+}
+
+// shorten leaves enough of a token to recognise it, and too little to use it.
+func shorten(token string) string {
+	if token == "" {
+		return ""
+	}
+	return token[:min(8, len(token)/4)] + "..."
+}
+
+// plainState and plainNodeState are the same without methods, for printing.
+type (
+	plainState     State
+	plainNodeState NodeState
+)
+
+func (s State) shortened() plainState {
+	s.Token = shorten(s.Token)
+	nodes := make([]NodeState, len(s.Nodes))
+	for i, n := range s.Nodes {
+		nodes[i] = NodeState(n.shortened())
+	}
+	s.Nodes = nodes
+	return plainState(s)
+}
+
+func (s NodeState) shortened() plainNodeState {
+	s.Token = shorten(s.Token)
+	return plainNodeState(s)
+}
+
+// Format prints the state with its tokens shortened.
+func (s State) Format(f fmt.State, verb rune) {
+	fmt.Fprintf(f, fmt.FormatString(f, verb), s.shortened())
+}
+
+// Format prints the state with its token shortened.
+func (s NodeState) Format(f fmt.State, verb rune) {
+	fmt.Fprintf(f, fmt.FormatString(f, verb), s.shortened())
+}
+
+// MarshalJSON writes the state with its tokens shortened.
+func (s State) MarshalJSON() ([]byte, error) { return json.Marshal(s.shortened()) }
+
+// MarshalJSON writes the state with its token shortened.
+func (s NodeState) MarshalJSON() ([]byte, error) {
+	plain := s.shortened()
+	plain.Err = nil
+	written := struct {
+		plainNodeState
+		Err string `json:",omitempty"`
+	}{plainNodeState: plain}
+	if s.Err != nil {
+		written.Err = s.Err.Error()
+	}
+	return json.Marshal(written)
+}
+
+// Format prints the lock's resource, a part of its token and its end.
+func (l *Lock) Format(f fmt.State, _ rune) {
+	if l == nil {
+		fmt.Fprint(f, "<nil>")
+		return
+	}
+	fmt.Fprintf(f, "redlock.Lock{%q token %s until %v}", l.resource, shorten(l.Token()), l.Until().Round(0))
+}
+
+// Format prints the names of the manager's nodes.
+func (m *Manager) Format(f fmt.State, _ rune) {
+	if m == nil {
+		fmt.Fprint(f, "<nil>")
+		return
+	}
+	fmt.Fprint(f, "redlock.Manager{")
+	for i, n := range m.nodes {
+		if i > 0 {
+			fmt.Fprint(f, ", ")
+		}
+		fmt.Fprint(f, n.name)
+	}
+	fmt.Fprint(f, "}")
 }

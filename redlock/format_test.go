@@ -13,8 +13,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// printings is v in every form in which it could end up in a log: each verb, the
-// two handlers of slog, JSON, and what is handed to an encoder of YAML.
+// printings is v in every form in which it could end up in a log: each verb,
+// the two handlers of slog, JSON, and what is handed to an encoder of YAML.
 func printings(t *testing.T, v any) map[string]string {
 	t.Helper()
 	forms := make(map[string]string)

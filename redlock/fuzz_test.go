@@ -30,8 +30,8 @@ func FuzzParseNode(f *testing.F) {
 	})
 }
 
-// FuzzParseNodes is FuzzParseNode for the decoder behind JSON, YAML, Go values and
-// the environment variable.
+// FuzzParseNodes is FuzzParseNode for the decoder behind JSON, YAML, Go values
+// and the environment variable.
 func FuzzParseNodes(f *testing.F) {
 	for _, text := range []string{
 		`"redis://:passw0rd@a,redis://b"`, `["redis://a", ["b", 6379], {"host": "c"}, "/d"]`,

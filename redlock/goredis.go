@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// assignGoRedis takes the keys of go-redis' URIs, so that one URI serves both. The
-// pools, retries and timeouts that most of them set do not exist here: a lock's
-// commands travel on one stream, and are never repeated.
+// assignGoRedis takes the keys of go-redis' URIs, so that one URI serves both.
+// The pools, retries and timeouts that most of them set do not exist here: a
+// lock's commands travel on one stream, and are never repeated.
 func (d *draft) assignGoRedis(key string, s setting) (err error) {
 	switch key {
 	case "dial_timeout":
 		d.connectTimeout, err = s.seconds()
 	case "skip_verify":
-		return configErrorf(s.at, "is not taken here; see ssl_cert_reqs")
+		return configErrorf(s.at, "is not supported; use ssl_cert_reqs")
 	case "master_name":
-		return configErrorf(s.at, "is not taken here; see master")
+		return configErrorf(s.at, "is not supported; use master")
 	case "addr":
-		return configErrorf(s.at, "is not taken here; several Sentinels are separated by commas")
+		return configErrorf(s.at, "is not supported; several Sentinels are separated by commas")
 	case "protocol", "max_retries", "dialer_retries", "max_concurrent_dials",
 		"pool_size", "min_idle_conns", "max_idle_conns", "max_active_conns",
 		"pipeline_pool_size", "pipeline_read_buffer_size", "pipeline_write_buffer_size":

@@ -2,8 +2,6 @@ package redlock
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"time"
 )
 
@@ -46,83 +44,55 @@ func (m *Manager) ForceUnlockAll(context.Context, string) (int, error) {
 	return 0, unavailable("ForceUnlockAll")
 }
 
-// shorten leaves enough of a token to recognise it, and too little to use it.
-func shorten(token string) string {
-	if token == "" {
-		return ""
+// IsHeld reports whether a majority of the nodes confirms that the lock is
+// still this one. Of a lock that is over it is false with the lock's Err,
+// without I/O. If a majority says that it is not ours, it is over: false and
+// [ErrLost]. Where missing answers could change that, it returns [ErrNoQuorum].
+func (l *Lock) IsHeld(ctx context.Context) (bool, error) {
+	m := l.m
+	if err := m.begin(); err != nil {
+		return false, err
 	}
-	return token[:min(8, len(token)/4)] + "..."
-}
-
-// plainState and plainNodeState are the same without methods, for printing.
-type (
-	plainState     State
-	plainNodeState NodeState
-)
-
-func (s State) shortened() plainState {
-	s.Token = shorten(s.Token)
-	nodes := make([]NodeState, len(s.Nodes))
-	for i, n := range s.Nodes {
-		nodes[i] = NodeState(n.shortened())
+	defer m.leave()
+	if err := l.Err(); err != nil {
+		return false, m.alsoEnded(ctx, err)
 	}
-	s.Nodes = nodes
-	return plainState(s)
-}
-
-func (s NodeState) shortened() plainNodeState {
-	s.Token = shorten(s.Token)
-	return plainNodeState(s)
-}
-
-// Format prints the state with its tokens shortened.
-func (s State) Format(f fmt.State, verb rune) {
-	fmt.Fprintf(f, fmt.FormatString(f, verb), s.shortened())
-}
-
-// Format prints the state with its token shortened.
-func (s NodeState) Format(f fmt.State, verb rune) {
-	fmt.Fprintf(f, fmt.FormatString(f, verb), s.shortened())
-}
-
-// MarshalJSON writes the state with its tokens shortened.
-func (s State) MarshalJSON() ([]byte, error) { return json.Marshal(s.shortened()) }
-
-// MarshalJSON writes the state with its token shortened.
-func (s NodeState) MarshalJSON() ([]byte, error) {
-	plain := s.shortened()
-	plain.Err = nil
-	written := struct {
-		plainNodeState
-		Err string `json:",omitempty"`
-	}{plainNodeState: plain}
-	if s.Err != nil {
-		written.Err = s.Err.Error()
+	if err := ctx.Err(); err != nil {
+		return false, notAsked("is held", l.resource, err)
 	}
-	return json.Marshal(written)
+	req := extendRequest(l.key, l.Token(), 0)
+	b, t := m.ask(ctx, &req, decided, m.nodeTimeout(l.ttl))
+	switch t.verdict() {
+	case won:
+		err := l.Err()
+		return err == nil, m.alsoEnded(ctx, err)
+	case beaten:
+		return false, m.alsoEnded(ctx, l.notOurs(ctx, "is held", b, t))
+	}
+	return false, m.verdictError(ctx, "is held", l.resource, ErrNoQuorum, b, t)
 }
 
-// Format prints the lock's resource, a part of its token and its end.
-func (l *Lock) Format(f fmt.State, _ rune) {
-	if l == nil {
-		fmt.Fprint(f, "<nil>")
-		return
+// IsLocked reports whether a majority of the nodes has resource locked, for
+// whomever. Where missing answers could change that, it returns [ErrNoQuorum].
+func (m *Manager) IsLocked(ctx context.Context, resource string) (bool, error) {
+	if err := m.begin(); err != nil {
+		return false, err
 	}
-	fmt.Fprintf(f, "redlock.Lock{%q token %s until %v}", l.resource, shorten(l.Token()), l.Until().Round(0))
-}
-
-// Format prints the names of the manager's nodes.
-func (m *Manager) Format(f fmt.State, _ rune) {
-	if m == nil {
-		fmt.Fprint(f, "<nil>")
-		return
+	defer m.leave()
+	key, err := m.key(resource)
+	if err != nil {
+		return false, err
 	}
-	fmt.Fprint(f, "redlock.Manager{")
-	for i, n := range m.nodes {
-		if i > 0 {
-			fmt.Fprint(f, ", ")
-		}
-		fmt.Fprint(f, n.name)
+	if err := ctx.Err(); err != nil {
+		return false, notAsked("is locked", resource, err)
 	}
-	fmt.Fprint(f, "}")
+	req := existsRequest(key)
+	b, t := m.ask(ctx, &req, decided, m.nodeTimeout(m.cfg.TTL))
+	switch t.verdict() {
+	case won:
+		return true, nil
+	case beaten:
+		return false, nil
+	}
+	return false, m.verdictError(ctx, "is locked", resource, ErrNoQuorum, b, t)
 }

@@ -17,8 +17,8 @@ const (
 	shortLife  = time.Second
 	shortLives = 3
 
-	// maxPast is how many ended connections a node remembers to have dropped by the
-	// server. The acquires of older ones are settled by time.
+	// maxPast is how many ended connections a node keeps, to ask the server to
+	// drop them. The acquires of older ones are settled by time.
 	maxPast = 16
 )
 
@@ -47,23 +47,23 @@ func (n *node) run(life context.Context) {
 			continue // remade at once: only the commands that crossed its end lose a vote
 		}
 		n.fail(err)
-		dialing = probeDelay()
-		pause(life, time.Until(begun.Add(dialing)))
+		dialing = probeDelay() // a probe dials for no longer than until the next one is due
+		pause(time.Until(begun.Add(dialing)), life.Done(), nil)
 	}
 	n.fail(ErrClosed)
 }
 
-// probeDelay lies between two probes of a node that is down: short enough that it
-// votes again within a second of coming back, spread so that clients do not
+// probeDelay lies between two probes of a node that is down: short enough that
+// it votes again within a second of coming back, spread so that clients do not
 // probe in step.
 func probeDelay() time.Duration {
 	return 500*time.Millisecond + jitter(300*time.Millisecond)
 }
 
-// pause sleeps for d, or until ctx ends. It makes no timer that is due already:
-// with several of them in one synctest bubble, the race detector of Go 1.26
-// crashes.
-func pause(ctx context.Context, d time.Duration) {
+// pause sleeps for d, or until one or the other channel is closed. It makes no
+// timer that is due already: with several of them in one synctest bubble, the
+// race detector of Go 1.26 crashes.
+func pause(d time.Duration, one, other <-chan struct{}) {
 	if d <= 0 {
 		return
 	}
@@ -71,12 +71,13 @@ func pause(ctx context.Context, d time.Duration) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-ctx.Done():
+	case <-one:
+	case <-other:
 	}
 }
 
-// fail marks the node as down and refuses what waits for it. Releases are left to
-// the reaper.
+// fail marks the node as down and refuses what waits for it. Releases are left
+// to the reaper.
 func (n *node) fail(err error) {
 	n.mu.Lock()
 	changed := n.state != down || n.cause.Error() != err.Error()
@@ -145,8 +146,8 @@ func (n *node) adopt(s *stream) {
 	}
 }
 
-// watch returns when s has ended. It ends s when it is silent for too long, asks
-// for a sign of life, and lets the reaper ask again for what is owed.
+// watch returns when s has ended. It ends s when it is silent for too long,
+// asks for a sign of life, and lets the reaper ask again for what is owed.
 func (n *node) watch(life context.Context, s *stream) {
 	ticker := time.NewTicker(reapTick)
 	defer ticker.Stop()
@@ -168,22 +169,16 @@ func (n *node) watch(life context.Context, s *stream) {
 				return
 			}
 			if silent {
-				n.submit(&command{req: &n.m.ping, to: nobody{}})
+				n.submit(&command{req: &n.m.ping})
 			}
 			n.reap(now)
 		}
 	}
 }
 
-// nobody takes the answer to a command that the node sends on its own behalf.
-type nobody struct{}
-
-func (nobody) receive(*command, vote, error) {}
-func (nobody) gone() bool                    { return false }
-
-// orphan takes s from the node. What was in flight on it has an unknown fate; the
-// releases of its acquires are appended to it before it closes, and at the end
-// of the manager's life those that wait.
+// orphan takes s from the node. What was in flight on it has an unknown fate;
+// the releases of its acquires are appended to it before it closes, and at the
+// end of the manager's life those that wait.
 func (n *node) orphan(s *stream) {
 	n.mu.Lock()
 	n.state, n.stream = connecting, nil

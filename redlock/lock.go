@@ -29,32 +29,33 @@ type Lock struct {
 
 	mu        sync.Mutex
 	until     time.Time   // guarded by mu, as is all below
-	lapse     time.Time   // when no node can have the key any more; zero: never
+	lapse     time.Time   // when no node can have the key any more, unless it is persisting
 	timer     *time.Timer // ends the lock at until
-	debts     []debt      // one a node, from the first release on
+	debts     []debt      // one per node, from the first release on
 	unlocking *unlocking  // the Unlock that is asking
 	released  bool        // a majority has deleted the key
 }
 
-func newLock(m *Manager, o *lockOptions, enough func(tally) bool) *Lock {
+func newLock(m *Manager, o *lockOptions) *Lock {
 	l := &Lock{
 		m: m, resource: o.resource, key: o.key,
 		given: o.token != "", ttl: o.ttl, noExpiry: o.noExpiry, carry: o.carry,
 		extending: make(chan struct{}, 1),
 	}
-	token := o.token
-	if l.given {
-		enough = complete
-	} else {
-		token = m.freshToken()
+	token, enough := o.token, complete
+	if !l.given {
+		token, enough = m.freshToken(), decided
+		if o.wait {
+			enough = judged
+		}
 	}
 	l.token = &token
 	l.ballot = newBallot(len(m.nodes), enough)
 	return l
 }
 
-// begin reads the clock, before anything is sent.
-func (l *Lock) begin(o *lockOptions) {
+// setTimes reads the clock, before anything is sent.
+func (l *Lock) setTimes(o *lockOptions) {
 	l.start = time.Now()
 	l.until = trustedUntil(l.start, l.ttl, l.m.cfg.DriftFactor, l.m.cfg.Margin)
 	l.lapse = l.start.Add(l.ttl + afterlife)
@@ -77,8 +78,8 @@ func (l *Lock) Resource() string { return l.resource }
 // Token is what the nodes store, and what proves the ownership.
 func (l *Lock) Token() string { return *l.token }
 
-// TTL is how long the nodes keep the lock after it was taken or extended; 0 if it
-// does not expire. An Extend with another TTL does not change it.
+// TTL is how long the nodes keep the lock after it was taken or extended; 0 if
+// it does not expire. An Extend with another TTL does not change it.
 func (l *Lock) TTL() time.Duration {
 	if l.noExpiry {
 		return 0
@@ -113,8 +114,8 @@ func (l *Lock) Remaining() time.Duration {
 // before any node can give the resource to somebody else.
 func (l *Lock) Valid() bool { return l.Err() == nil }
 
-// Done is closed when the lock is over: at Until by a local timer at the latest,
-// whatever the network does.
+// Done is closed when the lock is over: at Until by a local timer at the
+// latest, whatever the network does.
 func (l *Lock) Done() <-chan struct{} { return l.life.Done() }
 
 // Err is nil while the lock is valid; then ErrExpired, ErrLost or ErrReleased.
@@ -131,8 +132,8 @@ func (l *Lock) Err() error {
 	return context.Cause(l.life)
 }
 
-// Context returns a context that ends when parent does, or when the lock is over,
-// with its Err as the cause.
+// Context returns a context that ends when parent does, or when the lock is
+// over, with its Err as the cause.
 func (l *Lock) Context(parent context.Context) context.Context {
 	ctx, cancel := context.WithCancelCause(parent)
 	forget := context.AfterFunc(l.life, func() { cancel(context.Cause(l.life)) })
@@ -152,8 +153,8 @@ func (l *Lock) Extend(ctx context.Context, ttl time.Duration) error { return l.m
 // Unlock is [Manager.Unlock].
 func (l *Lock) Unlock(ctx context.Context) error { return l.m.Unlock(ctx, l) }
 
-// open starts the life of a lock that was won.
-func (l *Lock) open() {
+// activate starts the life of a lock that was won.
+func (l *Lock) activate() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.life, l.stop = context.WithCancelCause(context.Background())
@@ -175,9 +176,9 @@ func (l *Lock) expire() {
 	l.lose(ErrExpired)
 }
 
-// lose ends the lock for a reason that its holder did not choose, and takes back
-// what still stands of it. It counts as a call from before the end on, so that
-// Close waits for the release; where Close has begun, it makes it itself.
+// lose ends the lock for a reason that its holder did not choose, and takes
+// back what still stands of it. It counts as a call from before the end on, so
+// that Close waits for the release; where Close has begun, it makes it itself.
 func (l *Lock) lose(cause error) {
 	counted := l.m.begin() == nil
 	ended := l.end(cause)
@@ -192,8 +193,8 @@ func (l *Lock) lose(cause error) {
 	}
 }
 
-// end marks the lock as over. The first cause wins; end reports whether this one
-// did.
+// end marks the lock as over. The first cause wins; end reports whether this
+// one did.
 func (l *Lock) end(cause error) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

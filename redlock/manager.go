@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Manager takes locks on a quorum of independent nodes. It is safe for concurrent
-// use. Make one for a process, and close it at the end.
+// Manager takes locks on a quorum of independent nodes. It is safe for
+// concurrent use. Make one for a process, and close it at the end.
 type Manager struct {
 	cfg     *Config // a pointer, so that no way of printing a Manager follows it
 	label   string  // of the owner, behind the random part of a token
@@ -29,7 +29,7 @@ type Manager struct {
 	shut  context.CancelFunc
 	life  context.Context // of the nodes: ends when Close has released everything
 	die   context.CancelFunc
-	tasks errgroup.Group // every goroutine of the library; Close waits for them
+	tasks errgroup.Group // what outlives a call or a connection; Close waits for them, and they for all others
 
 	calls  atomic.Int64  // in progress
 	closed atomic.Bool   // no call may begin
@@ -56,8 +56,8 @@ func Open(uris ...string) (*Manager, error) {
 
 // New makes a manager. It does no I/O: connections are made at first use, and
 // [Manager.Ping] is there for those who want to fail early. Nodes nil is
-// redis://localhost:6379; an empty, non-nil Nodes is a *ConfigError, as is every
-// other bad setting.
+// redis://localhost:6379; an empty, non-nil Nodes is a *ConfigError, as is
+// every other bad setting.
 func New(cfg Config, opts ...Option) (*Manager, error) {
 	cfg, warnings, err := cfg.complete()
 	if err != nil {
@@ -138,7 +138,7 @@ func (m *Manager) hold(l *Lock) error {
 		return ErrClosed
 	}
 	m.held[l] = struct{}{}
-	l.open()
+	l.activate()
 	return nil
 }
 

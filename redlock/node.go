@@ -84,7 +84,8 @@ func newNode(m *Manager, index int, name string) *node {
 }
 
 // submit queues c, or votes for it at once where it cannot be sent. It never
-// blocks.
+// waits: what it writes itself goes out where nothing is in flight, so there is
+// room for it in the socket's buffer.
 func (n *node) submit(c *command) {
 	n.mu.Lock()
 	if v, err := n.refusalLocked(c); err != nil {
@@ -214,14 +215,18 @@ func (n *node) loseLocked(c *command, now time.Time) {
 	}
 }
 
-// recoversLocked queues a script once more, in full, on a node that did not know
+// doubtLocked ends the connection to a server that is no longer the master, or
+// where our user is no longer logged in: it is made anew.
+func (n *node) doubtLocked(err error) {
+	if n.sentinel != nil && hasCode(err, "READONLY", "MASTERDOWN") || hasCode(err, "NOAUTH") {
+		n.stream.end(err)
+	}
+}
+
+// resendsLocked queues a script once more, in full, on a node that did not know
 // its digest. Nothing was executed, so this replays nothing. An acquire whose
 // release is under way is not sent again.
-func (n *node) recoversLocked(c *command, err error) bool {
-	switch {
-	case n.sentinel != nil && hasCode(err, "READONLY", "MASTERDOWN"), hasCode(err, "NOAUTH"):
-		n.stream.end(err) // no longer the master, or no longer our user: connected anew
-	}
+func (n *node) resendsLocked(c *command, err error) bool {
 	if !hasCode(err, "NOSCRIPT") || c.spelled || c.req.kind == acquire && c.droppable() {
 		return false
 	}

@@ -166,7 +166,7 @@ func TestWhatQueuesForASilentNodeIsBoundedAndBlocksNobody(t *testing.T) {
 		start := time.Now()
 		tries := make([]*Lock, 3*maxCommands) // that get no further than this node
 		for i := range tries {
-			l := newLock(r.Manager, &lockOptions{key: fmt.Sprint(i % 100), ttl: 10 * time.Second}, decided)
+			l := newLock(r.Manager, &lockOptions{key: fmt.Sprint(i % 100), ttl: 10 * time.Second})
 			acquire := setRequest(l.key, l.Token(), l.ttl)
 			l.ballot.commands[0].req = &acquire
 			r.Manager.nodes[0].submit(&l.ballot.commands[0])

@@ -1,6 +1,7 @@
 package redlock
 
 import (
+	"cmp"
 	"log/slog"
 	"strings"
 	"time"
@@ -15,8 +16,9 @@ type optionFunc func(*Manager) error
 
 func (f optionFunc) option(m *Manager) error { return f(m) }
 
-// WithLogger has the manager log to logger: a line when a node goes down or comes
-// up, and one when a lock is lost. By default nothing is logged.
+// WithLogger has the manager log to logger: a line when a node goes down or
+// comes up, one when a lock is lost or expires, and warnings of nodes that are
+// an even number or do not tell who they are. By default nothing is logged.
 func WithLogger(logger *slog.Logger) Option {
 	return optionFunc(func(m *Manager) error {
 		if logger == nil {
@@ -27,10 +29,11 @@ func WithLogger(logger *slog.Logger) Option {
 	})
 }
 
-// Hooks is a struct of functions, each with a data struct as argument.
+// Hooks is a reserved name. It has no fields in this version.
 type Hooks struct{}
 
-// WithHooks gives [New] a *ConfigError: hooks are not available in this version.
+// WithHooks gives [New] a *ConfigError: hooks are not available in this
+// version.
 func WithHooks(Hooks) Option {
 	return optionFunc(func(*Manager) error { return unavailable("WithHooks") })
 }
@@ -53,7 +56,7 @@ type lockOptions struct {
 	backoff       func(attempt int) time.Duration
 	carry         any
 	ignoreRelease bool
-	wait          bool // for what stands in the way
+	wait          bool // Lock and Do: wait for the holder, and for the last use of the token
 }
 
 // WithTTL sets how long the nodes keep the lock. It is rounded up to whole
@@ -61,7 +64,7 @@ type lockOptions struct {
 func WithTTL(ttl time.Duration) LockOption {
 	return lockOptionFunc(func(o *lockOptions) error {
 		if ttl < 0 {
-			return configErrorf("ttl", "%v is negative; it must be positive, or zero for the default", ttl)
+			return configErrorf("ttl", "is negative (%v); 0 is the default", ttl)
 		}
 		o.ttl = ttl
 		return nil
@@ -79,8 +82,8 @@ func WithNoExpiry() LockOption {
 	})
 }
 
-// WithAutoRenew gives the call a *ConfigError: renewal outside of [Manager.Do] is
-// not available in this version.
+// WithAutoRenew gives the call a *ConfigError: renewal outside of [Manager.Do]
+// is not available in this version.
 func WithAutoRenew() LockOption {
 	return lockOptionFunc(func(*lockOptions) error { return unavailable("WithAutoRenew") })
 }
@@ -91,7 +94,7 @@ func WithAutoRenew() LockOption {
 func WithMaxHold(d time.Duration) LockOption {
 	return lockOptionFunc(func(o *lockOptions) error {
 		if d <= 0 {
-			return configErrorf("max_hold", "%v is not positive; leave the option out for no limit", d)
+			return configErrorf("max_hold", "is %v; expected more than 0, or no such option for no limit", d)
 		}
 		o.maxHold = d
 		return nil
@@ -100,17 +103,17 @@ func WithMaxHold(d time.Duration) LockOption {
 
 // WithToken takes the lock under a token that the caller chooses: at most 512
 // bytes, no control characters. No two processes may use one at the same time.
-// This manager uses it again only when nothing of its last use can be left on any
-// node: until then Lock waits, and TryLock returns [ErrNoQuorum].
+// This manager uses it again only when nothing of its last use can be left on
+// any node: until then Lock waits, and TryLock returns [ErrNoQuorum].
 func WithToken(token string) LockOption {
 	return lockOptionFunc(func(o *lockOptions) error {
 		switch {
 		case token == "":
-			return configErrorf("token", "it is empty; leave the option out for a random one")
+			return configErrorf("token", "is empty; leave the option out for a random one")
 		case len(token) > maxToken:
-			return configErrorf("token", "it has %d bytes; at most %d are allowed", len(token), maxToken)
+			return configErrorf("token", "has %d bytes; expected %d at most", len(token), maxToken)
 		case strings.ContainsFunc(token, unicode.IsControl):
-			return configErrorf("token", "it has a control character; only printable text is allowed")
+			return configErrorf("token", "has a control character; only printable text is allowed")
 		}
 		o.token = token
 		return nil
@@ -122,15 +125,15 @@ func WithToken(token string) LockOption {
 func WithAttempts(n int) LockOption {
 	return lockOptionFunc(func(o *lockOptions) error {
 		if n < 0 {
-			return configErrorf("attempts", "%d is negative; it counts all tries, and zero is the default", n)
+			return configErrorf("attempts", "is negative (%d); it counts all tries, and 0 is the default", n)
 		}
 		o.attempts = n
 		return nil
 	})
 }
 
-// WithBackoff sets the pause between two tries of one Lock. The argument of pause
-// is 1 for the first pause and grows by one a pause.
+// WithBackoff sets the pause between two tries of one Lock. The argument of
+// pause is 1 for the first pause, 2 for the second, and so on.
 func WithBackoff(pause func(attempt int) time.Duration) LockOption {
 	return lockOptionFunc(func(o *lockOptions) error {
 		if pause == nil {
@@ -141,7 +144,8 @@ func WithBackoff(pause func(attempt int) time.Duration) LockOption {
 	})
 }
 
-// WithCarry attaches v to the lock, for [Lock.Carry] and for the log. It is local.
+// WithCarry attaches v to the lock, for [Lock.Carry] and for the log. It is
+// local.
 func WithCarry(v any) LockOption {
 	return lockOptionFunc(func(o *lockOptions) error {
 		o.carry = v
@@ -166,7 +170,7 @@ func WithIgnoreReleaseError() LockOption {
 
 // unavailable is the error of a name that is reserved and does nothing yet.
 func unavailable(name string) error {
-	return configErrorf(name, "it is not available in this version")
+	return configErrorf(name, "is not available in this version")
 }
 
 const (
@@ -177,7 +181,8 @@ const (
 	maxTTL = 100 * 365 * 24 * time.Hour
 )
 
-// lockOptions checks a resource and the options for it, before anything is sent.
+// lockOptions checks a resource and the options for it, before anything is
+// sent.
 func (m *Manager) lockOptions(resource string, opts []LockOption) (*lockOptions, error) {
 	key, err := m.key(resource)
 	if err != nil {
@@ -198,15 +203,10 @@ func (m *Manager) lockOptions(resource string, opts []LockOption) (*lockOptions,
 	case o.noExpiry && o.maxHold > 0:
 		return nil, configErrorf("max_hold", "WithMaxHold and WithNoExpiry contradict each other; use one of them")
 	}
-	if o.ttl == 0 {
-		o.ttl = m.cfg.TTL
-	}
-	if o.ttl, err = m.usableTTL(o.ttl); err != nil {
+	if o.ttl, err = m.usableTTL(cmp.Or(o.ttl, m.cfg.TTL)); err != nil {
 		return nil, err
 	}
-	if o.attempts == 0 {
-		o.attempts = m.cfg.Attempts
-	}
+	o.attempts = cmp.Or(o.attempts, m.cfg.Attempts)
 	if o.backoff == nil {
 		o.backoff = m.backoff
 	}
@@ -218,9 +218,9 @@ func (m *Manager) key(resource string) (string, error) {
 	key := m.cfg.KeyPrefix + resource
 	switch {
 	case resource == "":
-		return "", configErrorf("resource", "it is empty; it must name what is locked")
+		return "", configErrorf("resource", "is empty; it must name what is locked")
 	case len(resource) > maxResource:
-		return "", configErrorf("resource", "it has %d bytes; at most %d are allowed", len(resource), maxResource)
+		return "", configErrorf("resource", "has %d bytes; expected %d at most", len(resource), maxResource)
 	case strings.HasPrefix(key, reservedKeys):
 		return "", configErrorf("resource", "keys that begin with %q are the library's own", reservedKeys)
 	}
@@ -231,11 +231,12 @@ func (m *Manager) key(resource string) (string, error) {
 // validity.
 func (m *Manager) usableTTL(ttl time.Duration) (time.Duration, error) {
 	if ttl > maxTTL {
-		return 0, configErrorf("ttl", "%v is too long; at most %v is allowed", ttl, maxTTL)
+		return 0, configErrorf("ttl", "is %v; expected %v at most", ttl, maxTTL)
 	}
 	ttl = wholeMilliseconds(ttl)
-	if least := drift(ttl, m.cfg.DriftFactor) + m.cfg.Margin; ttl <= least {
-		return 0, configErrorf("ttl", "%v leaves no validity; it must be above its drift and margin, %v", ttl, least)
+	if valid := validity(ttl, m.cfg.DriftFactor, m.cfg.Margin); valid <= 0 {
+		return 0, configErrorf("ttl", "is %v, which leaves no validity; it must be above its drift and margin, %v",
+			ttl, ttl-valid)
 	}
 	return ttl, nil
 }

@@ -2,9 +2,9 @@ package redlock
 
 import "context"
 
-// persist takes the expiry off a lock that is to have none, and returns the votes
-// on that. It was acquired with a TTL, so that a holder that dies half-way leaves
-// nothing behind for good.
+// persist takes the expiry off a lock that is to have none, and returns the
+// votes on that. It was acquired with a TTL, so that a holder that dies
+// half-way leaves nothing behind for good.
 //
 // A PERSIST is sent only on the connection on which that node's grant was
 // answered: on another it could be executed after a release that the node has

@@ -47,8 +47,8 @@ func (t tally) verdict() verdict {
 	return undecided
 }
 
-// voted reports whether a majority of the nodes voted yes or no. Where they did,
-// having no majority is contention, and may be waited out.
+// voted reports whether a majority of the nodes voted yes or no. Where they
+// did, having no majority is contention, and may be waited out.
 func (t tally) voted() bool { return t.yes+t.no >= majority(t.total) }
 
 // What a caller may wait for.
@@ -68,7 +68,7 @@ func complete(t tally) bool { return t.open() == 0 }
 // caller: late votes are still counted, and a lock finds here which nodes may
 // hold its key.
 type ballot struct {
-	commands []command // one a node, in node order
+	commands []command // one per node, in node order
 	enough   func(tally) bool
 	over     atomic.Bool   // nobody needs what was not sent yet
 	done     chan struct{} // capacity 1: the votes are enough
@@ -181,8 +181,8 @@ func (b *ballot) failures(nodes []*node) *multierror.Error {
 	return all
 }
 
-// put sends req to all nodes. It never waits for one: a node that is up gets the
-// command directly, the others have it queued or refuse it at once; their
+// put sends req to all nodes. It never waits for one: a node that is up gets
+// the command directly, the others have it queued or refuse it at once; their
 // connecting is the nodes' own task.
 func (m *Manager) put(b *ballot, req *request) {
 	for i, n := range m.nodes {

@@ -56,8 +56,8 @@ func TestTheFirstBlockOfTheREADMECompilesInAnEmptyModule(t *testing.T) {
 	}
 }
 
-// readmeBlocks are the code blocks of the README in the given language; there is
-// one at least.
+// readmeBlocks are the code blocks of the README in the given language; there
+// is one at least.
 func readmeBlocks(t *testing.T, language string) []string {
 	t.Helper()
 	readme, err := os.ReadFile("../README.md")
@@ -77,8 +77,8 @@ func readmeBlocks(t *testing.T, language string) []string {
 	return blocks
 }
 
-// exampleBodies are the bodies of this package's Examples, without the paragraph
-// that sets one up and without the output.
+// exampleBodies are the bodies of this package's Examples, without the
+// paragraph that sets one up and without the output.
 func exampleBodies(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("example*_test.go")

@@ -14,8 +14,8 @@ const (
 	afterlife = time.Second
 )
 
-// debt is a release that one node owes an answer for. It is settled when the key
-// is known to be gone for good.
+// debt is a release that one node owes an answer for. It is settled when the
+// key is known to be gone for good.
 //
 // A new connection does not settle the past: an acquire that was sent on an
 // older one may be executed after a release that was sent on the new one. See
@@ -23,10 +23,10 @@ const (
 type debt struct {
 	acquire *command
 	request *request
-	lapse   time.Time // when the key is gone by itself, if the acquire has been executed; zero: never
-	ttl     time.Duration
-	given   bool // the caller chose the token: a try that is lost is released only where it was granted
-	once    bool // and is asked for once
+	lapse   time.Time     // when the key is gone by itself, if the acquire has been executed; zero: never
+	span    time.Duration // from the try's start to the latest end that a node was asked for
+	given   bool          // the caller chose the token: a try that is lost is released only where it was granted
+	once    bool          // the release is sent once, and never repeated
 
 	// What follows is guarded by the node's mu.
 
@@ -95,9 +95,10 @@ func (n *node) countLocked(d *debt) {
 	n.oweLocked(1)
 }
 
-// excuseLocked takes the answer v of an acquire whose release is under way: where
-// nothing was written there is nothing to release. Close would otherwise wait a
-// TTL for the release of a key that cannot exist, if the node goes away now.
+// excuseLocked takes the answer v of an acquire whose release is under way:
+// where nothing was written there is nothing to release. Close would otherwise
+// wait a TTL for the release of a key that cannot exist, if the node goes away
+// now.
 func (n *node) excuseLocked(d *debt, v vote) {
 	if v != granted && v != unknown && !d.settled {
 		n.forgetLocked(d)
@@ -129,10 +130,11 @@ func (n *node) provesLocked(d *debt, s *stream, now time.Time) bool {
 		d.met = now
 	}
 	// No PERSIST is sent before the acquire's answer: this key has a TTL.
-	return now.Sub(d.met) > d.ttl+afterlife
+	return now.Sub(d.met) > d.span+afterlife
 }
 
-// scheduleLocked leaves d to the reaper, which asks again after a growing pause.
+// scheduleLocked leaves d to the reaper, which asks again after a growing
+// pause.
 func (n *node) scheduleLocked(d *debt, now time.Time) {
 	d.asking = false
 	switch {
@@ -142,7 +144,7 @@ func (n *node) scheduleLocked(d *debt, now time.Time) {
 		n.uncountLocked(d)
 		return
 	}
-	d.pause = min(max(firstPause, 2*d.pause), max(500*time.Millisecond, d.ttl/8))
+	d.pause = min(max(firstPause, 2*d.pause), max(500*time.Millisecond, d.span/8))
 	d.due = now.Add(d.pause)
 	n.debts[d] = struct{}{}
 }
@@ -164,7 +166,7 @@ func (n *node) uncountLocked(d *debt) {
 // its answer came, and its TTL has passed since.
 func (d *debt) lapsed(now time.Time) bool {
 	a := d.acquire
-	return a.state == answered && !d.lapse.IsZero() && now.After(d.lapse) && now.Sub(a.doneAt) > d.ttl+afterlife
+	return a.state == answered && !d.lapse.IsZero() && now.After(d.lapse) && now.Sub(a.doneAt) > d.span+afterlife
 }
 
 // pruneLocked forgets what has lapsed. Close takes every key's TTL from when it
@@ -220,6 +222,6 @@ func (n *node) disownLocked(old, s *stream) {
 		old.gone = true
 	default:
 		kill := killRequest(old.server.id)
-		n.pushLocked(&command{req: &kill, to: nobody{}, kills: old})
+		n.pushLocked(&command{req: &kill, kills: old})
 	}
 }

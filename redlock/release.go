@@ -3,8 +3,6 @@ package redlock
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 )
 
 // unlocking is one Unlock that asks the nodes; others wait for it.
@@ -13,8 +11,8 @@ type unlocking struct {
 	err  error // set before done is closed
 }
 
-// Unlock gives the lock back. It is over locally before the nodes are asked, and
-// works with a ctx that has ended too, bounded by the node timeout.
+// Unlock gives the lock back. It is over locally before the nodes are asked,
+// and works with a ctx that has ended too, bounded by the node timeout.
 //
 // It returns nil if a majority deleted the key. [ErrLost] says that a majority
 // can no longer have had it; [ErrNoQuorum] that too few nodes answered: another
@@ -29,20 +27,6 @@ func (m *Manager) Unlock(ctx context.Context, lock *Lock) error {
 		return err
 	}
 	return m.alsoEnded(ctx, lock.unlock(ctx))
-}
-
-// alsoEnded adds the error of a ctx that has ended to that of a call. A call that
-// Close has cut short fails for that reason, and not for what Close did.
-func (m *Manager) alsoEnded(ctx context.Context, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case m.open.Err() != nil:
-		return ErrClosed
-	case ctx.Err() == nil, errors.Is(err, ctx.Err()):
-		return err
-	}
-	return fmt.Errorf("%w: %w", err, ctx.Err())
 }
 
 // unlock has one caller at a time ask the nodes.
@@ -77,13 +61,14 @@ func (l *Lock) unlock(ctx context.Context) error {
 	return mine.err
 }
 
-// askRelease asks all nodes to delete the key, and judges their votes. The
-// release outlives the caller's ctx: a cancelled caller leaves no key behind.
+// askRelease asks all nodes to delete the key, and judges their votes. It
+// outlives the caller's ctx, by a node timeout at most: a cancelled caller
+// leaves no key behind.
 func (l *Lock) askRelease(ctx context.Context, cause error) error {
 	m := l.m
 	b := newBallot(len(m.nodes), decided)
 	l.putRelease(b)
-	t := b.wait(context.Background(), m.open, m.nodeTimeout(l.ttl))
+	t := b.wait(context.WithoutCancel(ctx), m.open, m.nodeTimeout(l.ttl))
 	b.over.Store(true)
 	switch {
 	case m.open.Err() != nil:
@@ -132,7 +117,7 @@ func (l *Lock) openDebts(req *request) []debt {
 			l.debts[i] = debt{
 				acquire: &l.ballot.commands[i],
 				request: req,
-				ttl:     l.lapse.Sub(l.start) - afterlife,
+				span:    l.lapse.Sub(l.start) - afterlife,
 				given:   l.given,
 				once:    l.given && !l.persisting,
 			}
@@ -148,23 +133,9 @@ func (l *Lock) openDebts(req *request) []debt {
 func (m *Manager) owns(lock *Lock) error {
 	switch {
 	case lock == nil:
-		return configErrorf("lock", "it is nil; it must be one that Lock, TryLock or Do returned")
+		return configErrorf("lock", "is nil; it must be one that Lock, TryLock or Do returned")
 	case lock.m != m:
-		return configErrorf("lock", "it belongs to another manager")
+		return configErrorf("lock", "belongs to another manager")
 	}
 	return nil
-}
-
-// keepUntil notes that a node may keep the key until t, unless the lock is over:
-// what is still owed for it counts on the TTL that it had then.
-func (l *Lock) keepUntil(t time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.life.Err() != nil {
-		return false
-	}
-	if t.After(l.lapse) {
-		l.lapse = t
-	}
-	return true
 }

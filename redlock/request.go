@@ -7,13 +7,13 @@ import (
 	"github.com/redlock-go/redlock/internal/scripts"
 )
 
-// kind says what may become of a command when its caller has gone.
+// kind says what a command does to the key.
 type kind uint8
 
 const (
-	question kind = iota // dropped if it was not written yet
-	acquire              // dropped if it was not written yet, else it is owed a release
-	release              // never dropped
+	question kind = iota // asks, or changes the expiry
+	acquire              // makes it
+	release              // deletes it
 )
 
 // script numbers the Lua scripts; noScript is a plain command.
@@ -53,8 +53,8 @@ type request struct {
 // fate stays unknown, the node is asked for a release.
 func (r *request) reserves() bool { return r.kind == acquire && !r.given }
 
-// setRequest is the plain acquire. Every other client of the algorithm that uses
-// the same key respects it, and there is no cheaper command.
+// setRequest is the plain acquire. Every other client of the algorithm that
+// uses the same key respects it, and there is no cheaper command.
 func setRequest(key, token string, ttl time.Duration) request {
 	return request{
 		kind:   acquire,
@@ -94,9 +94,9 @@ func replayableRequest(key, token string, ttl time.Duration) request {
 	return r
 }
 
-// waitRequest asks for the confirmation of n replicas. The node has to answer that
-// they are missing before its callers stop waiting: they are told why it did not
-// vote. A timeout of 0 would block the connection for ever.
+// waitRequest asks for the confirmation of n replicas. The node has to answer
+// that they are missing before its callers stop waiting: they are told why it
+// did not vote. A timeout of 0 would block the connection for ever.
 func waitRequest(n int, timeout time.Duration) request {
 	body := appendCommand(nil, "WAIT", strconv.Itoa(n), milliseconds(max(timeout, time.Millisecond)))
 	return request{body: body, read: func(r reply) (vote, error) {
@@ -110,8 +110,9 @@ func waitRequest(n int, timeout time.Duration) request {
 	}}
 }
 
-// killRequest has the server drop the connection that it knows as id. It answers
-// with the number that it has dropped: with 0 the connection was gone already.
+// killRequest has the server drop the connection that it knows as id. It
+// answers with the number that it has dropped: with 0 the connection was gone
+// already.
 func killRequest(id int64) request {
 	return request{body: appendCommand(nil, "CLIENT", "KILL", "ID", strconv.FormatInt(id, 10)), read: readBool}
 }

@@ -60,9 +60,9 @@ func appendBulk(b []byte, s string) []byte {
 	return append(b, '\r', '\n')
 }
 
-// parseReply reads the first reply in b and says how many bytes it took; 0 bytes
-// mean that it is not complete yet. It is strict: anything that Redis does not
-// send in RESP2 is an error.
+// parseReply reads the first reply in b and says how many bytes it took; 0
+// bytes mean that it is not complete yet. It is strict: anything that Redis
+// does not send in RESP2 is an error.
 func parseReply(b []byte) (reply, int, error) { return parseValue(b, 0) }
 
 func parseValue(b []byte, depth int) (reply, int, error) {

@@ -20,8 +20,8 @@ type rig struct {
 	all   []*Manager // each is closed at the end
 }
 
-// bubble runs f in fake time with a manager on n nodes. At its end every key must
-// be settled and every goroutine gone.
+// bubble runs f in fake time with a manager on n nodes. At its end every key
+// must be settled and every goroutine gone.
 func bubble(t *testing.T, n int, cfg Config, f func(t *testing.T, r *rig), opts ...Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

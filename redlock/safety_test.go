@@ -72,8 +72,8 @@ func TestANodeWithAFastClockGivesNothingAwayThatIsValid(t *testing.T) {
 	})
 }
 
-// moveMonotonic moves the monotonic reading of a time, and leaves its wall clock
-// alone. No clock can be set in a test, and a bubble has but one.
+// moveMonotonic moves the monotonic reading of a time, and leaves its wall
+// clock alone. No clock can be set in a test, and a bubble has but one.
 func moveMonotonic(t *testing.T, at time.Time, d time.Duration) time.Time {
 	t.Helper()
 	moved := at
@@ -132,8 +132,8 @@ func handMade(t *testing.T) *Lock {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lock := newLock(m, o, decided)
-	lock.begin(o)
+	lock := newLock(m, o)
+	lock.setTimes(o)
 	if err := m.hold(lock); err != nil {
 		t.Fatal(err)
 	}
@@ -159,8 +159,8 @@ func TestNoAcquireIsSentThatHasNoRoomForItsRelease(t *testing.T) {
 }
 
 // lateSetAlone is a node that executes the acquire of its first connection only
-// when told, and loses what comes behind it there: the release too. It may not be
-// told to drop connections.
+// when told, and loses what comes behind it there: the release too. It may not
+// be told to drop connections.
 func lateSetAlone(node *fakeredis.Node) (execute func()) {
 	until := make(chan struct{})
 	first := 0

@@ -26,7 +26,8 @@ func TestAServerThatDoesNotKnowAUTHIsNoReasonToShowThePassword(t *testing.T) {
 	})
 }
 
-// mustHideItsPassword wants a call to fail, and its error to show no credentials.
+// mustHideItsPassword wants a call to fail, and its error to show no
+// credentials.
 func mustHideItsPassword(t *testing.T, m *Manager) {
 	t.Helper()
 	for range 2 { // while it connects, and when it is down

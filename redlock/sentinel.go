@@ -76,9 +76,9 @@ func (s *sentinel) resolve(ctx context.Context) (string, error) {
 	return s.collect(heard)
 }
 
-// collect takes the reports of all Sentinels, or of enough of them. What is older
-// than the naming that ended the last watch does not win at once: in the middle
-// of a failover one Sentinel knows the new master before the others do.
+// collect takes the reports of all Sentinels, or of enough of them. What is
+// older than the naming that ended the last watch does not win at once: in the
+// middle of a failover one Sentinel knows the new master before the others do.
 func (s *sentinel) collect(heard <-chan report) (string, error) {
 	clear(s.said)
 	failures := make([]error, len(s.said))
@@ -104,8 +104,8 @@ func (s *sentinel) collect(heard <-chan report) (string, error) {
 	return best.address, nil
 }
 
-// believed returns what to go by, and how many Sentinels name that address. A tie
-// is won by the Sentinel that is configured first.
+// believed returns what to go by, and how many Sentinels name that address. A
+// tie is won by the Sentinel that is configured first.
 func believed(said []naming) (best naming, votes int) {
 	for _, says := range said {
 		n := 0
@@ -121,11 +121,11 @@ func believed(said []naming) (best naming, votes int) {
 	return best, votes
 }
 
-// watch returns when ended is closed, or with an error as soon as another master
-// than the one at address is to be believed. It asks every Sentinel each second,
-// and at once when one announces a change. A Sentinel that is down counts with
-// what it said last. Each has two connections and two goroutines meanwhile, and
-// none when watch has returned.
+// watch returns when ended is closed, or with an error as soon as another
+// master than the one at address is to be believed. It asks every Sentinel each
+// second, and at once when one announces a change. A Sentinel that is down
+// counts with what it said last. Each has two connections and two goroutines
+// meanwhile, and none when watch has returned.
 func (s *sentinel) watch(ended <-chan struct{}, address string) error {
 	ctx, cancel := context.WithCancel(s.m.life)
 	var tasks errgroup.Group
@@ -154,22 +154,23 @@ func (s *sentinel) watch(ended <-chan struct{}, address string) error {
 	}
 }
 
-// keep returns a task that visits a Sentinel again and again, until ctx ends. Why
-// a visit has failed does not matter while the master is up.
+// keep returns a task that visits a Sentinel again and again, until ctx ends.
+// Why a visit has failed does not matter while the master is up.
 func (s *sentinel) keep(ctx context.Context, at string, use func(*redis.Conn, net.Conn) error) func() error {
 	return func() error {
 		for ctx.Err() == nil {
 			begun := time.Now()
 			_ = s.visit(ctx, at, use)
-			pause(ctx, time.Until(begun.Add(askInterval)))
+			pause(time.Until(begun.Add(askInterval)), ctx.Done(), nil)
 		}
 		return nil
 	}
 }
 
-// visit connects to a Sentinel, and calls use once it has accepted us. Afterwards
-// it closes the connection, or when ctx ends: go-redis does not wait for that. A
-// Conn is used because a redis.SentinelClient would dial again, and log it.
+// visit connects to a Sentinel, and calls use once it has accepted us.
+// Afterwards it closes the connection, or when ctx ends: go-redis does not wait
+// for that. A Conn is used because a redis.SentinelClient would dial again, and
+// log it.
 func (s *sentinel) visit(ctx context.Context, at string, use func(*redis.Conn, net.Conn) error) error {
 	limited, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -195,7 +196,8 @@ func (s *sentinel) visit(ctx context.Context, at string, use func(*redis.Conn, n
 	return use(conn, raw)
 }
 
-// ask asks for the address and the epoch in one go, so that they belong together.
+// ask asks for the address and the epoch in one go, so that they belong
+// together.
 func (s *sentinel) ask(ctx context.Context, conn *redis.Conn) (naming, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -214,7 +216,7 @@ func (s *sentinel) ask(ctx context.Context, conn *redis.Conn) (naming, error) {
 			return naming{joinPort(pair[0], port), epoch}, nil
 		}
 	}
-	return naming{}, connErrorf("names %.100q, which is no address", pair)
+	return naming{}, connErrorf("names %.100q, which is not an address", pair)
 }
 
 // poll asks every second, and when there is news, until the connection fails.
@@ -238,8 +240,8 @@ func (s *sentinel) poll(ctx context.Context, conn *redis.Conn, i int, news <-cha
 }
 
 // listen subscribes to changes of masters until the connection fails. Whatever
-// comes is taken for news, and not believed but asked for. The answer to SUBSCRIBE
-// too: the question behind it sees what was announced before.
+// comes is taken for news, and not believed but asked for. The answer to
+// SUBSCRIBE too: the question behind it sees what was announced before.
 func listen(conn net.Conn, news chan<- struct{}) error {
 	_ = conn.SetDeadline(time.Time{}) // that of the handshake stays on it
 	_, err := conn.Write(appendCommand(nil, "SUBSCRIBE", "+switch-master"))
@@ -253,8 +255,8 @@ func listen(conn net.Conn, news chan<- struct{}) error {
 	return err
 }
 
-// failure says of each Sentinel why it has named no master. It is a ConfigError if
-// one of the reasons will not heal by itself.
+// failure says of each Sentinel why it has named no master. It is a ConfigError
+// if one of the reasons will not heal by itself.
 func (s *sentinel) failure(failures []error) error {
 	field, reasons := "", make([]string, len(failures))
 	for i, err := range failures {
@@ -270,8 +272,8 @@ func (s *sentinel) failure(failures []error) error {
 	return configErrorf(s.path+"."+field, "%s", text)
 }
 
-// sentinelFault puts err into words, and names the setting that is wrong where it
-// will not heal by itself.
+// sentinelFault puts err into words, and names the setting that is wrong where
+// it will not heal by itself.
 func sentinelFault(err error, secure bool) (setting, reason string) {
 	var network *net.OpError
 	switch {
@@ -284,7 +286,7 @@ func sentinelFault(err error, secure bool) (setting, reason string) {
 	case hasText(err, "tls: "):
 		return "sentinel_tls", "is not connected to: " + inWords(err)
 	case hasText(err, "unknown command", "redis: can't parse", "redis: invalid reply"):
-		return "sentinels", "is no Sentinel, or wants TLS"
+		return "sentinels", "is not a Sentinel, or wants TLS"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, net.ErrClosed), isTimeout(err):
 		return "", "did not answer in time" + hint(err, secure)
 	case errors.As(err, &network) && network.Op == "dial":

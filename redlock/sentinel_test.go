@@ -40,8 +40,8 @@ type fakeSentinel struct {
 	announced <-chan struct{} // closed: it announces a change; nil: it announces none
 }
 
-// startSentinels starts three Sentinels that name the old master, and makes what
-// asks them.
+// startSentinels starts three Sentinels that name the old master, and makes
+// what asks them.
 func startSentinels(t *testing.T, cfg Node) (*sentinel, []*fakeSentinel) {
 	t.Helper()
 	nt := fakeredis.NewNet()
@@ -338,7 +338,7 @@ func TestEachSentinelIsNamedWithTheReasonWhyItGaveNoAddress(t *testing.T) {
 			"nodes[0].sentinel_username", "NOPERM"},
 		{"no TLS", Node{SentinelTLS: true}, func(*sentinel, *fakeSentinel) {}, "nodes[0].sentinel_tls", "TLS"},
 		{"a plain server", Node{}, func(_ *sentinel, f *fakeSentinel) { f.OnCommand(nil) },
-			"nodes[0].sentinels", "no Sentinel"},
+			"nodes[0].sentinels", "not a Sentinel"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

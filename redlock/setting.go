@@ -126,8 +126,8 @@ func (s setting) wholeNumber() (int64, bool) {
 	return int64(f), ok && f == math.Trunc(f) && math.Abs(f) < 1<<53
 }
 
-// fraction is any number.
-func (s setting) fraction() (float64, error) {
+// float is any number.
+func (s setting) float() (float64, error) {
 	if s.value == nil {
 		return 0, nil
 	}
@@ -239,7 +239,7 @@ func (s setting) sentinel() (string, error) {
 		return "", err
 	}
 	if !isHost(host) {
-		return "", configErrorf(s.at+".host", "is no host; expected a name or an IP address, IPv6 without brackets here")
+		return "", configErrorf(s.at+".host", "is not a host; expected a name or an IP address, IPv6 without brackets here")
 	}
 	return joinPort(host, port), nil
 }

@@ -1,7 +1,6 @@
 package redlock
 
 import (
-	"errors"
 	"io"
 	"net"
 	"runtime"
@@ -26,12 +25,16 @@ const (
 	linger = 2 * time.Second
 )
 
-// stream is one connection to a node: commands go out in the order in which they
-// were queued, many in one write, and replies are read in the same order.
+// stream is one connection to a node: commands go out in the order in which
+// they were queued, many in one write, and replies are read in the same order.
 //
-// Two goroutines serve it, a writer and a reader; the node's own waits for both.
-// A command that finds nothing in flight is written by its caller: a lone
-// caller pays for no goroutine switch.
+// Two goroutines serve it: a writer, for which the node's own waits, and a
+// reader, for which Close does. A command that finds nothing in flight is
+// written by its caller: a lone caller pays for no goroutine switch.
+//
+// How it ends: end marks it. The node's orphan takes its commands away and
+// calls close, which appends their releases and closes our half. The reader
+// drains the other half and hangs up. hurry shortens that for Close.
 type stream struct {
 	n       *node
 	conn    net.Conn
@@ -165,129 +168,6 @@ func (s *stream) appendCommand(b []byte, c *command) []byte {
 		b = append(b, s.prefix[c.req.script]...)
 	}
 	return append(b, c.req.body...)
-}
-
-// answer is a command with its vote.
-type answer struct {
-	*command
-	vote vote
-	err  error
-}
-
-// read is the reader's loop. It delivers in one go what one read brought.
-func (s *stream) read() {
-	var (
-		buf     = make([]byte, 16<<10)
-		filled  int
-		replies []reply
-		answers []answer
-		held    []answer
-	)
-	for {
-		size, err := s.conn.Read(buf[filled:])
-		filled += size
-		used := 0
-		replies = replies[:0]
-		for err == nil {
-			r, size, broken := parseReply(buf[used:filled])
-			if err = broken; err != nil || size == 0 {
-				break
-			}
-			used += size
-			replies = append(replies, r)
-		}
-		var broken error
-		answers, broken = s.match(replies, answers[:0])
-		held = s.deliver(answers, held)
-		clear(answers) // a quiet stream keeps no lock alive
-		if err = errors.Join(err, broken); err != nil {
-			s.end(readFailure(err))
-			s.confirm(held, unknown) // their WAIT was not answered
-			return
-		}
-		filled = copy(buf, buf[used:filled])
-		if filled == len(buf) {
-			if len(buf) > maxReply {
-				s.end(errOutOfStep)
-				return
-			}
-			buf = append(buf, make([]byte, len(buf))...)
-		}
-	}
-}
-
-func readFailure(err error) error {
-	switch {
-	case errors.Is(err, errOutOfStep):
-		return errOutOfStep
-	case errors.Is(err, io.EOF):
-		return connErrorf("the server closed the connection")
-	}
-	return connErrorf("%v", withoutPorts(err))
-}
-
-// match takes the commands that replies answer off the flight, in order.
-func (s *stream) match(replies []reply, answers []answer) ([]answer, error) {
-	if len(replies) == 0 {
-		return answers, nil
-	}
-	n := s.n
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.stream != s {
-		return answers, nil // given up: its votes are cast, what comes is read and dropped
-	}
-	s.heard = time.Now()
-	taken := 0
-	defer func() { s.flight = slices.Delete(s.flight, 0, taken) }()
-	for _, r := range replies {
-		if taken == len(s.flight) {
-			return answers, errOutOfStep
-		}
-		c := s.flight[taken]
-		v, err := c.req.read(r)
-		if errors.Is(err, errOutOfStep) {
-			return answers, err
-		}
-		taken++
-		if err != nil && n.recoversLocked(c, err) {
-			continue
-		}
-		n.answerLocked(c, v)
-		answers = append(answers, answer{c, v, err})
-	}
-	return answers, nil
-}
-
-// deliver hands out votes. On a node with replicas those for writes are held until
-// the WAIT that ends their batch has been answered.
-func (s *stream) deliver(answers, held []answer) []answer {
-	for _, a := range answers {
-		switch {
-		case s.n.wait == nil || !a.req.writes && a.req != s.n.wait:
-			s.n.tell(a.command, a.vote, a.err)
-		case a.req.writes:
-			held = append(held, a)
-		default:
-			s.confirm(held, a.vote)
-			clear(held)
-			held = held[:0]
-		}
-	}
-	return held
-}
-
-var errReplicas = errors.New("written, but not confirmed by its replicas in time")
-
-// confirm hands out the votes of a batch whose WAIT was answered with all: where
-// replicas are missing, a write may be lost in a failover and does not count.
-func (s *stream) confirm(held []answer, all vote) {
-	for _, a := range held {
-		if a.vote == granted && all != granted {
-			a.vote, a.err = unknown, errReplicas
-		}
-		s.n.tell(a.command, a.vote, a.err)
-	}
 }
 
 // close gives the connection up in order: what is owed on it is appended, then

@@ -39,9 +39,9 @@ func (n *Node) tlsClient(host string) *tls.Config {
 // tlsFiles are the settings of TLS that name files, or how to check.
 type tlsFiles struct{ certReqs, caCerts, certFile, keyFile string }
 
-// load reads the files; nil where none of the settings is given. The errors name
-// the setting and hold nothing of the files, nor the name of one: what stands
-// there may be the key itself.
+// load reads the files; nil where none of the settings is given. The errors
+// name the setting and hold nothing of the files, nor the name of one: what
+// stands there may be the key itself.
 func (f tlsFiles) load(at string) (*tls.Config, error) {
 	if f == (tlsFiles{}) {
 		return nil, nil
@@ -67,7 +67,8 @@ func (f tlsFiles) load(at string) (*tls.Config, error) {
 	return config, f.loadPair(config, at)
 }
 
-// loadPair adds the client's own certificate. Its key may stand in the same file.
+// loadPair adds the client's own certificate. Its key may stand in the same
+// file.
 func (f tlsFiles) loadPair(config *tls.Config, at string) error {
 	if f.certFile == "" && f.keyFile == "" {
 		return nil

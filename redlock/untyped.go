@@ -28,8 +28,8 @@ func listOf(v any) ([]any, bool) {
 	return elements, true
 }
 
-// mappingOf is v as a mapping. Some decoders of YAML give map[any]any; a key that
-// is no string becomes one, and is then not known.
+// mappingOf is v as a mapping. Some decoders of YAML give map[any]any; a key
+// that is no string becomes one, and is then not known.
 func mappingOf(v any) (map[string]any, bool) {
 	mapping := reflect.ValueOf(v)
 	if mapping.Kind() != reflect.Map {

@@ -15,10 +15,11 @@ import (
 //	redis://:password@sentinel1:26379,sentinel2:26379/5?master=leader
 //
 // The query takes the settings of a mapping, see [ParseNodes], and the keys of
-// go-redis' URIs. Of these dial_timeout is another name for timeout, client_name
-// has its effect, and the others are checked and ignored. Userinfo, path and query
-// are percent-decoded. A key that is unknown, blank or repeated is an error, and
-// so is a password or a database that is given in two places. Every error is a
+// go-redis' URIs. Of these dial_timeout is another name for timeout,
+// client_name has its effect, and the others are checked and ignored. Userinfo,
+// path and query are percent-decoded. A key that is unknown, blank or repeated
+// is an error, and so is a password or a database that is given in two places.
+// Every error is a
 // *ConfigError.
 func ParseNode(uri string) (Node, error) { return parseNode(uri, "node") }
 
@@ -34,7 +35,7 @@ func parseNode(text, at string) (Node, error) {
 // do not repeat the password.
 func (d *draft) parse(text string) error {
 	if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
-		return configErrorf(d.at, "has a control character in it, or is no UTF-8")
+		return configErrorf(d.at, "has a control character in it, or is not UTF-8")
 	}
 	if path, ok := barePath(text); ok {
 		return d.set("socket", path)
@@ -78,7 +79,8 @@ func (d *draft) noNode() error {
 		"or the absolute path of a unix socket")
 }
 
-// parseLocation reads what stands before the query: who, where and what database.
+// parseLocation reads what stands before the query: who, where and what
+// database.
 func (d *draft) parseLocation(scheme, authority, path string) error {
 	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
 		username, password, _ := strings.Cut(authority[:at], ":")
@@ -140,7 +142,8 @@ func (d *draft) setAddress(host, port string, hasPort bool) error {
 	return d.set("port", port)
 }
 
-// setEscaped leaves out what is blank: the host alone, or a user without password.
+// setEscaped leaves out what is blank: the host alone, or a user without
+// password.
 func (d *draft) setEscaped(key, escaped string) error {
 	if escaped == "" {
 		return nil
@@ -163,7 +166,7 @@ func (d *draft) parseQuery(query string) error {
 		}
 		switch key {
 		case "host", "port", "socket", "sentinels":
-			return configErrorf(d.at+"."+key, "is no key of a query; it stands before the question mark")
+			return configErrorf(d.at+"."+key, "is not a key of a query; it stands before the question mark")
 		case "password", "sentinel_password":
 			// From here on, what follows an & may still be the password.
 			d.unsure = true

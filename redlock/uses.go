@@ -8,12 +8,13 @@ import (
 )
 
 // uses are the last uses of the tokens that callers chose. A fresh random token
-// needs none: what is left of one attempt cannot be taken for another's. A chosen
-// one is used again only when nothing of its last use can be left on any node.
+// needs none: what is left of one attempt cannot be taken for another's. A
+// chosen one is used again only when nothing of its last use can be left on any
+// node.
 type uses struct {
-	mu   sync.Mutex
-	last map[[2]string]*use // by key and token; guarded by mu
-	many int                // how many entries to let grow before the spent ones are dropped; guarded by mu
+	mu      sync.Mutex
+	last    map[[2]string]*use // by key and token; guarded by mu
+	sweepAt int                // how many entries there may be before the spent ones are dropped; guarded by mu
 }
 
 // use is one try, and the lock that it may have become.
@@ -41,12 +42,12 @@ func (u *uses) claim(ctx context.Context, l *Lock, wait bool) error {
 			return fmt.Errorf("redlock: lock %q: %w: nodes may still keep the last use of this token",
 				l.resource, ErrNoQuorum)
 		}
-		l.m.pause(ctx, pollUses)
+		pause(pollUses, ctx.Done(), l.m.open.Done())
 		switch {
 		case l.m.open.Err() != nil:
 			return ErrClosed
 		case ctx.Err() != nil:
-			return l.m.ended("lock", l.resource, ctx.Err())
+			return notAsked("lock", l.resource, ctx.Err())
 		}
 	}
 }
@@ -61,13 +62,13 @@ func (u *uses) replace(l *Lock) (free, held bool) {
 	if last := u.last[name]; last != nil && !last.spent(now) {
 		return false, last.held()
 	}
-	if len(u.last) >= u.many {
+	if len(u.last) >= u.sweepAt {
 		for name, last := range u.last {
 			if last.spent(now) {
 				delete(u.last, name)
 			}
 		}
-		u.many = 64 + 2*len(u.last)
+		u.sweepAt = 64 + 2*len(u.last)
 	}
 	if u.last == nil {
 		u.last = make(map[[2]string]*use)

@@ -14,18 +14,20 @@ import (
 )
 
 // validate finds what can be wrong with a Node before it is used. at is where
-// the node stands, such as nodes[2]. No error repeats what was given: a password
-// may be in the wrong place.
+// the node stands, such as nodes[2]. No error repeats what was given: a
+// password may be in the wrong place.
 func (n *Node) validate(at string) error {
 	if n.client != nil {
 		return n.validateClient(at)
 	}
-	for _, check := range []func(at string) error{n.validatePlace, n.validateCredentials, n.validateTLS} {
-		if err := check(at); err != nil {
-			return err
-		}
+	if err := n.validatePlace(at); err != nil {
+		return err
 	}
 	switch {
+	case n.Credentials != nil && (n.Username != "" || n.Password != ""):
+		return configErrorf(at+".credentials", "cannot be combined with a username or password")
+	case n.Socket != "" && (n.TLS || n.TLSConfig != nil):
+		return configErrorf(at+".tls", "is set for a unix socket, which has none")
 	case n.DB < 0:
 		return configErrorf(at+".db", "is negative; expected the number of a database")
 	case n.Replicas < 0:
@@ -63,7 +65,7 @@ func (n *Node) validatePlace(at string) error {
 	switch {
 	case n.Sentinels != nil:
 		if host || n.Socket != "" {
-			return configErrorf(at+".sentinels", "stand beside a host, port or socket; expected one of them")
+			return configErrorf(at+".sentinels", "cannot be combined with a host, port or socket")
 		}
 		return n.validateSentinels(at)
 	case n.Master != "":
@@ -75,13 +77,13 @@ func (n *Node) validatePlace(at string) error {
 	case n.SentinelTLS:
 		return configErrorf(at+".sentinel_tls", "needs the addresses of Sentinels")
 	case n.Socket != "" && host:
-		return configErrorf(at+".socket", "stands beside a host or port; expected one of them")
+		return configErrorf(at+".socket", "cannot be combined with a host or port")
 	case n.Socket != "":
 		return validateSocket(n.Socket, at+".socket")
 	case n.Host == "":
 		return configErrorf(at+".host", "is missing; expected a host, a socket or Sentinels")
 	case !isHost(n.Host):
-		return configErrorf(at+".host", "is no host; expected a name or an IP address, IPv6 without brackets here")
+		return configErrorf(at+".host", "is not a host; expected a name or an IP address, IPv6 without brackets here")
 	case n.Port < 0 || n.Port > maxPort:
 		return configErrorf(at+".port", "is out of range; expected 1 to %d", maxPort)
 	}
@@ -101,7 +103,7 @@ func (n *Node) validateSentinels(at string) error {
 		return configErrorf(at+".master", "is missing; Sentinels, or several hosts, need the name of the master")
 	}
 	if !utf8.ValidString(n.Master) || strings.ContainsFunc(n.Master, notGraphic) {
-		return configErrorf(at+".master", "has white space or a control character in it, or is no UTF-8")
+		return configErrorf(at+".master", "has white space or a control character in it, or is not UTF-8")
 	}
 	return nil
 }
@@ -111,26 +113,12 @@ func (n *Node) validateSentinels(at string) error {
 func validateSocket(socket, at string) error {
 	switch {
 	case socket[0] != '/' || strings.HasPrefix(socket, "//") || strings.HasSuffix(socket, "/"):
-		return configErrorf(at, "is no socket; expected an absolute path, with one slash in front")
+		return configErrorf(at, "is not a socket; expected an absolute path, with one slash in front")
 	case !utf8.ValidString(socket):
-		return configErrorf(at, "is no UTF-8")
+		return configErrorf(at, "is not UTF-8")
 	case strings.ContainsAny(socket, "?,") || strings.ContainsFunc(socket, unicode.IsControl):
 		return configErrorf(at, "has a comma, question mark or control character in it; "+
 			"settings for a socket are written as unix:///path?db=1")
-	}
-	return nil
-}
-
-func (n *Node) validateCredentials(at string) error {
-	if n.Credentials != nil && (n.Username != "" || n.Password != "") {
-		return configErrorf(at+".credentials", "stands beside a username or password; expected one of them")
-	}
-	return nil
-}
-
-func (n *Node) validateTLS(at string) error {
-	if n.Socket != "" && (n.TLS || n.TLSConfig != nil) {
-		return configErrorf(at+".tls", "is set for a unix socket, which has none")
 	}
 	return nil
 }

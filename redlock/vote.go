@@ -1,13 +1,5 @@
 package redlock
 
-import (
-	"errors"
-	"fmt"
-	"slices"
-	"strings"
-	"unicode"
-)
-
 // vote is one node's answer.
 type vote uint8
 
@@ -87,50 +79,4 @@ func readError(r reply) (vote, error) {
 		return misconfigured, err
 	}
 	return rejected, err
-}
-
-// replyError is an error that the server answered with.
-type replyError string
-
-func (e replyError) Error() string { return string(e) }
-
-// serverError makes a server's words fit for a log: one line, bounded, and
-// without the arguments that "unknown command" repeats, a token among them.
-func serverError(text []byte) replyError {
-	s, _, _ := strings.Cut(string(text), ", with args")
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	return replyError(s[:min(len(s), 200)])
-}
-
-// hasCode reports whether the error begins with one of codes. Before Redis 7 an
-// error inside a script stands behind words about the script.
-func (e replyError) hasCode(codes ...string) bool {
-	text := string(e)
-	if rest, ok := strings.CutPrefix(text, "ERR Error running script"); ok {
-		if at := strings.LastIndex(rest, "user_script:"); at >= 0 {
-			text = strings.TrimLeft(rest[at+len("user_script:"):], "0123456789: -")
-		}
-	}
-	return slices.ContainsFunc(codes, func(code string) bool { return strings.HasPrefix(text, code) })
-}
-
-// hasCode reports whether err is a server's error with one of codes.
-func hasCode(err error, codes ...string) bool {
-	var e replyError
-	return errors.As(err, &e) && e.hasCode(codes...)
-}
-
-// connError is a failure of a connection in words. It never matches a context's
-// error: a node's own time-out is no time-out of the caller's.
-type connError struct{ text string }
-
-func (e *connError) Error() string { return e.text }
-
-func connErrorf(format string, args ...any) error {
-	return &connError{text: fmt.Sprintf(format, args...)}
 }

@@ -58,7 +58,8 @@ func (n *node) stop() {
 }
 
 // introduce has a server answer INFO server, which miniredis refuses, with the
-// run_id by which the library knows servers apart. Each start has one of its own.
+// run_id by which the library knows servers apart. Each start has one of its
+// own.
 func introduce(runID string) server.Hook {
 	return func(c *server.Peer, command string, args ...string) bool {
 		if command != "INFO" || len(args) != 1 || args[0] != "server" {

@@ -25,12 +25,13 @@ import (
 	"github.com/redlock-go/redlock/redlock"
 )
 
-// Quorum is a number of nodes in memory with a manager that takes locks on them.
-// It is safe for concurrent use.
+// Quorum is a number of nodes in memory with a manager that takes locks on
+// them. It is safe for concurrent use.
 type Quorum struct {
-	// Manager has default settings, but for a long NodeTimeout: a node that runs is
-	// waited for on a busy machine too, and one that has stopped refuses at once.
-	// Who needs other settings, or a second process, makes a manager with Nodes.
+	// Manager has default settings, but for a long NodeTimeout: a node that runs
+	// is waited for on a busy machine too, and one that has stopped refuses at
+	// once. Who needs other settings, or a second process, makes a manager with
+	// Nodes.
 	Manager *redlock.Manager
 
 	nodes []*node
@@ -82,8 +83,8 @@ func (q *Quorum) Nodes() []redlock.Node {
 // refused, and its keys are gone. Stopping a stopped node does nothing.
 func (q *Quorum) StopNode(i int) { q.nodes[i].stop() }
 
-// StartNode starts a stopped node again, empty and at its old address. Starting a
-// running one does nothing.
+// StartNode starts a stopped node again, empty and at its old address. Starting
+// a running one does nothing.
 func (q *Quorum) StartNode(i int) error {
 	if err := q.nodes[i].start(); err != nil {
 		return fmt.Errorf("redlocktest: node %d: %w", i, err)

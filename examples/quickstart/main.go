@@ -1,5 +1,5 @@
-// Quickstart tells in a few seconds what a lock on a quorum of Redis nodes does.
-// It uses five nodes in memory, so nothing has to be installed:
+// Quickstart tells in a few seconds what a lock on a quorum of Redis nodes
+// does. It uses five nodes in memory, so nothing has to be installed:
 //
 //	go run ./examples/quickstart
 //

@@ -129,8 +129,8 @@ func TestAFailureIsAMessageAndANonZeroStatus(t *testing.T) {
 	}
 }
 
-// tell tells the story as the program does, in the bubble of a test, and wants it
-// to be over in ten seconds.
+// tell tells the story as the program does, in the bubble of a test, and wants
+// it to be over in ten seconds.
 func tell(t *testing.T, nodes []redlock.Node, memory switches) (string, error) {
 	t.Helper()
 	var out bytes.Buffer

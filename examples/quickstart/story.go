@@ -66,8 +66,8 @@ func (s *story) tell(ctx context.Context) (err error) {
 	return nil
 }
 
-// step is a part of the story. It returns an error where something else happened
-// than is told.
+// step is a part of the story. It returns an error where something else
+// happened than is told.
 type step struct {
 	title string
 	run   func(context.Context) error

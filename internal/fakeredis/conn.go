@@ -38,8 +38,8 @@ type deadline struct {
 
 func (d *deadline) passed() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
 
-// set makes a timer only for a time to come: the race detector crashes where two
-// goroutines of a bubble make timers that fire at once (Go issue 78156).
+// set makes a timer only for a time to come: the race detector crashes where
+// two goroutines of a bubble make timers that fire at once (Go issue 78156).
 func (d *deadline) set(at time.Time, wake func()) {
 	if d.timer != nil {
 		d.timer.Stop()

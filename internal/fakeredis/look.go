@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// What follows looks at a node without any traffic, whatever its process and its
-// wires are doing. Keys are those of database 0.
+// What follows looks at a node without any traffic, whatever its process and
+// its wires are doing. Keys are those of database 0.
 
 // Do executes a command that no fault concerns and returns its reply as it
 // would be sent.

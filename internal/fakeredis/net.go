@@ -72,8 +72,8 @@ func (nt *Net) DialContext(ctx context.Context, network, address string) (net.Co
 
 // OnMessage calls f with the number k of each message, before it has an effect:
 // a command that a node is about to look at, a reply that it is about to send.
-// The messages of all nodes are counted together, from 1, and announced one at a
-// time. f must not wait for an answer of a node.
+// The messages of all nodes are counted together, from 1, and announced one at
+// a time. f must not wait for an answer of a node.
 func (nt *Net) OnMessage(f func(k int)) {
 	nt.order.Lock()
 	defer nt.order.Unlock()

@@ -193,9 +193,9 @@ func (n *Node) SetBuffer(bytes int) { n.set(func() { n.buffer = bytes }) }
 func (n *Node) OnCommand(f func(Command) Action) { n.set(func() { n.onCommand = f }) }
 
 // FailWith answers a command with an error line such as "OOM command not
-// allowed", also inside a script; an empty line ends that. The command is a name
-// (set), a name with its subcommand (client|kill), or * for all of them except
-// those that a server answers while it loads its data.
+// allowed", also inside a script; an empty line ends that. The command is a
+// name (set), a name with its subcommand (client|kill), or * for all of them
+// except those that a server answers while it loads its data.
 func (n *Node) FailWith(command, line string) {
 	n.set(func() {
 		if line == "" {

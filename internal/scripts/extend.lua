@@ -3,7 +3,7 @@
 -- what a longer one has given.
 -- KEYS[1] the key of the resource
 -- ARGV[1] the token
--- ARGV[2] the TTL in milliseconds
+-- ARGV[2] the TTL in milliseconds; 0 only asks
 -- Returns 1 if the key holds the token, 0 if it holds something else or nothing.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return 0

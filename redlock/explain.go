@@ -1,0 +1,158 @@
+package redlock
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// explain turns a failure to connect into one that says what to do. What will
+// not heal by itself is a ConfigError.
+func (n *node) explain(err error) error {
+	var unknownCA x509.UnknownAuthorityError
+	var wrongName x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var noTLS tls.RecordHeaderError
+	var network *net.OpError
+	switch {
+	case errors.As(err, &unknownCA), errors.As(err, &wrongName), errors.As(err, &invalid):
+		return configErrorf(n.path()+".tls", "the certificate of %s is not trusted: %v", n.name, err)
+	case errors.As(err, &noTLS):
+		return configErrorf(n.path()+".tls", "%s does not speak TLS", n.name)
+	case errors.As(err, &network) && network.Op == "remote error": // an alert: a client certificate, mostly
+		return configErrorf(n.path()+".tls", "%s refuses the TLS connection: %v", n.name, network.Err)
+	case errors.Is(err, errOutOfStep), strings.Contains(err.Error(), "redis: can't parse"),
+		strings.Contains(err.Error(), "redis: invalid reply"):
+		return configErrorf(n.path(), "%s is not a Redis server, or wants TLS", n.name)
+	case redis.IsAuthError(err), hasText(err, "WRONGPASS", "NOAUTH", "invalid password", "called without any password"):
+		return configErrorf(n.path()+".password", "%s refuses the user name or password: %s", n.name, inWords(err))
+	case hasText(err, "NOPERM"):
+		return configErrorf(n.path()+".username", "%s refuses the handshake: %s", n.name, inWords(err))
+	case hasText(err, "DB index is out of range", "invalid DB index"):
+		return configErrorf(n.path()+".db", "%s has no database %d", n.name, n.cfg.DB)
+	}
+	var config *ConfigError
+	if errors.As(err, &config) {
+		return config
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || isTimeout(err) {
+		return connErrorf("no connection within %v%s", n.connectTimeout(), hint(err, n.secure()))
+	}
+	return fmt.Errorf("connect: %w%s", withoutSecrets(err), hint(err, n.secure()))
+}
+
+// withoutSecrets leaves out what an error repeats of its input: a server that
+// does not know AUTH repeats the password, and package net the address, which
+// may be a URI in the wrong place.
+func withoutSecrets(err error) error {
+	var answered redis.Error
+	var address *net.AddrError
+	var name *net.DNSError
+	switch {
+	case errors.As(err, &answered):
+		return serverError([]byte(answered.Error()))
+	case errors.As(err, &address):
+		return connErrorf("address: %s", address.Err)
+	case errors.As(err, &name):
+		return connErrorf("lookup: %s", name.Err)
+	}
+	return err
+}
+
+// withoutPorts leaves out between whom a connection was. Our port is another
+// one each time, and a node that is down for one reason is one line in the log.
+func withoutPorts(err error) error {
+	var network *net.OpError
+	if errors.As(err, &network) {
+		return fmt.Errorf("%s: %w", network.Op, network.Err)
+	}
+	return err
+}
+
+// hint is what a wrong setting of TLS looks like from here, for whoever reads
+// err at night: a server that was reached, and hung up or kept silent. It is no
+// more than a hint: a server that is being stopped does the same.
+func hint(err error, secure bool) string {
+	var network *net.OpError
+	var call *os.SyscallError
+	hungUp := errors.Is(err, io.EOF) || errors.As(err, &call) && !call.Timeout()
+	switch {
+	case errors.Is(err, errCredentials), errors.As(err, &network) && network.Op == "dial":
+		return ""
+	case errors.Is(err, errHandshake):
+		return "; perhaps it does not speak TLS"
+	case hungUp && secure:
+		return "; perhaps it wants a client certificate"
+	case hungUp:
+		return "; perhaps it wants TLS"
+	}
+	return ""
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+func hasText(err error, parts ...string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(err.Error(), part) })
+}
+
+// inWords is a server's refusal on one bounded line.
+func inWords(err error) string { return serverError([]byte(err.Error())).Error() }
+
+// replyError is an error that the server answered with.
+type replyError string
+
+func (e replyError) Error() string { return string(e) }
+
+// serverError makes a server's words fit for a log: one line, bounded, and
+// without the arguments that "unknown command" repeats, a token among them.
+func serverError(text []byte) replyError {
+	s, _, _ := strings.Cut(string(text), ", with args")
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	return replyError(s[:min(len(s), 200)])
+}
+
+// hasCode reports whether the error begins with one of codes. Before Redis 7 an
+// error inside a script stands behind words about the script.
+func (e replyError) hasCode(codes ...string) bool {
+	text := string(e)
+	if rest, ok := strings.CutPrefix(text, "ERR Error running script"); ok {
+		if at := strings.LastIndex(rest, "user_script:"); at >= 0 {
+			text = strings.TrimLeft(rest[at+len("user_script:"):], "0123456789: -")
+		}
+	}
+	return slices.ContainsFunc(codes, func(code string) bool { return strings.HasPrefix(text, code) })
+}
+
+// hasCode reports whether err is a server's error with one of codes.
+func hasCode(err error, codes ...string) bool {
+	var e replyError
+	return errors.As(err, &e) && e.hasCode(codes...)
+}
+
+// connError is a failure of a connection in words. It never matches a context's
+// error: a node's own time-out is no time-out of the caller's.
+type connError struct{ text string }
+
+func (e *connError) Error() string { return e.text }
+
+func connErrorf(format string, args ...any) error {
+	return &connError{text: fmt.Sprintf(format, args...)}
+}
