@@ -95,7 +95,7 @@ clean: ## Remove containers of killed test runs, and the tools that make has bui
 	[ -z "$$containers" ] || docker rm -f $$containers
 	rm -rf $(BIN)
 
-counts:
+counts: ## Build what counts the results of the tests
 	@cd test && $(GO) build -o $(BIN)/counts ./cmd/counts
 
 $(GOLANGCI_LINT):
