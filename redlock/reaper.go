@@ -214,12 +214,14 @@ func (n *node) introduceLocked(s *stream) {
 
 // disownLocked has the server drop the connection of old. Another process has
 // never had it. A server that does not say who it is, or where we may not ask,
-// leaves the question open.
+// leaves the question open, and so does one that told no id: Redis 6.2 takes 0
+// for every client that it has.
 func (n *node) disownLocked(old, s *stream) {
 	switch {
 	case old.server.runID == "" || s.server.runID == "":
 	case old.server.runID != s.server.runID:
 		old.gone = true
+	case old.server.id == 0:
 	default:
 		kill := killRequest(old.server.id)
 		n.pushLocked(&command{req: &kill, kills: old})

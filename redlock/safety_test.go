@@ -193,6 +193,25 @@ func TestAnAcquireThatIsExecutedWithoutTheReleaseBehindItIsReleasedOnTheNextConn
 	})
 }
 
+func TestAServerThatTellsNoIdOfAConnectionIsNotToldToDropOne(t *testing.T) {
+	bubble(t, 1, Config{}, func(t *testing.T, r *rig) {
+		node := r.nodes[0]
+		node.FailWith("hello", "ERR unknown command 'HELLO'")
+		r.connected()
+		execute := lateSet(node)
+		if _, err := r.TryLock(t.Context(), "a"); !errors.Is(err, ErrNoQuorum) {
+			t.Errorf("got %v", err)
+		}
+		passTime(4 * time.Second) // the connection has been given up and remade
+		if node.Executed("client|kill") != 0 {
+			t.Error("it was told to drop client 0: for Redis 6.2 that is every client")
+		}
+		execute()
+		passTime(reaped)
+		r.mustHave("a", 0)
+	})
+}
+
 func TestAnAcquireThatIsExecutedLongAfterItsTTLIsReleasedToo(t *testing.T) {
 	bubble(t, 1, Config{TTL: 12 * time.Second}, func(t *testing.T, r *rig) {
 		r.connected()
