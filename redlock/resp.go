@@ -157,7 +157,7 @@ func parseLength(b []byte) (int, error) {
 
 func parseInt(b []byte) (int64, error) {
 	n, err := strconv.ParseInt(string(b), 10, 64)
-	if err != nil || b[0] == '+' {
+	if err != nil || strconv.FormatInt(n, 10) != string(b) { // Redis writes no 01, +1 or -0
 		return 0, errOutOfStep
 	}
 	return n, nil
