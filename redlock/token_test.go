@@ -3,6 +3,7 @@ package redlock
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -102,6 +103,37 @@ func TestAGivenTokenIsUsedAgainOnlyWhenNothingOfItsLastUseIsLeft(t *testing.T) {
 			t.Errorf("it was used again after %v, before its TTL had passed", took)
 		}
 		r.nodes[2].Resume()
+	})
+}
+
+func TestALogHandlerMayAskForTheTokenOfTheLockThatIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m *Manager
+		handled := false
+		handle := func() {
+			handled = true
+			if !m.uses.mu.TryLock() {
+				t.Error("it would wait for whoever has called it")
+				return
+			}
+			m.uses.mu.Unlock()
+			if _, err := m.TryLock(t.Context(), "a", WithToken("mine")); errors.Is(err, ErrAlreadyHeld) {
+				t.Errorf("got %v", err)
+			}
+		}
+		r := newRig(t, 3, Config{}, WithLogger(slog.New(onWarning{slog.DiscardHandler, handle})))
+		m = r.Manager
+		lock := r.mustLock(m, "a", WithToken("mine"))
+		lock.mu.Lock()
+		lock.until = time.Now() // its timer is set for later: the next use of its token finds it over
+		lock.mu.Unlock()
+		if _, err := m.TryLock(t.Context(), "a", WithToken("mine")); errors.Is(err, ErrAlreadyHeld) {
+			t.Errorf("got %v", err)
+		}
+		if !handled || lock.life.Err() == nil {
+			t.Error("the lock is over, and was not ended")
+		}
+		synctest.Wait()
 	})
 }
 

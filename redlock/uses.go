@@ -12,7 +12,7 @@ import (
 // chosen one is used again only when nothing of its last use can be left on any
 // node.
 type uses struct {
-	mu      sync.Mutex
+	mu      sync.Mutex         // no lock is ended under it
 	last    map[[2]string]*use // by key and token; guarded by mu
 	sweepAt int                // how many entries there may be before the spent ones are dropped; guarded by mu
 }
@@ -32,6 +32,7 @@ const pollUses = 10 * time.Millisecond
 // ErrNoQuorum.
 func (u *uses) claim(ctx context.Context, l *Lock, wait bool) error {
 	for {
+		u.endLast(l)
 		free, held := u.replace(l)
 		switch {
 		case free:
@@ -49,6 +50,18 @@ func (u *uses) claim(ctx context.Context, l *Lock, wait bool) error {
 		case ctx.Err() != nil:
 			return notAsked("lock", l.resource, ctx.Err())
 		}
+	}
+}
+
+// endLast ends the lock of the token's last use if its time is over. That is
+// logged, and a handler of logs may call the library: mu is not held.
+func (u *uses) endLast(l *Lock) {
+	u.mu.Lock()
+	last := u.last[[2]string{l.key, l.Token()}]
+	won := last != nil && !last.trying && last.lock.life != nil
+	u.mu.Unlock()
+	if won {
+		_ = last.lock.Err()
 	}
 }
 
@@ -84,8 +97,8 @@ func (u *uses) tried(l *Lock) {
 	u.last[[2]string{l.key, l.Token()}].trying = false
 }
 
-// held reports whether the try has become a lock that is valid.
-func (u *use) held() bool { return !u.trying && u.lock.life != nil && u.lock.Err() == nil }
+// held reports whether the try has become a lock that was not ended.
+func (u *use) held() bool { return !u.trying && u.lock.life != nil && u.lock.life.Err() == nil }
 
 // spent reports whether nothing of the use can be left: every node has refused
 // it or answered its release, or its TTL has passed.
