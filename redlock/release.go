@@ -68,7 +68,8 @@ func (l *Lock) askRelease(ctx context.Context, cause error) error {
 	m := l.m
 	b := newBallot(len(m.nodes), decided)
 	l.putRelease(b)
-	t := b.wait(context.WithoutCancel(ctx), m.open, m.nodeTimeout(l.ttl))
+	ctx = context.WithoutCancel(ctx) // others may get this error: each adds that of its own ctx
+	t := b.wait(ctx, m.open, m.nodeTimeout(l.ttl))
 	b.over.Store(true)
 	switch {
 	case m.open.Err() != nil:

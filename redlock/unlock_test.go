@@ -144,6 +144,32 @@ func TestOfConcurrentUnlocksOneAsksAndTheOthersWaitForIt(t *testing.T) {
 	})
 }
 
+func TestOfConcurrentUnlocksEachMatchesItsOwnContextAlone(t *testing.T) {
+	bubble(t, 3, Config{}, func(t *testing.T, r *rig) {
+		lock := r.mustLock(r.Manager, "a")
+		for _, node := range r.nodes {
+			node.Pause()
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		first, second := make(chan error, 1), make(chan error, 1)
+		go func() { first <- lock.Unlock(ended) }()
+		synctest.Wait()
+		go func() { second <- lock.Unlock(context.Background()) }()
+		synctest.Wait()
+		cancel()
+		if err := <-first; !errors.Is(err, ErrNoQuorum) || !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		if err := <-second; !errors.Is(err, ErrNoQuorum) || errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		for _, node := range r.nodes {
+			node.Resume()
+		}
+		passTime(time.Second)
+	})
+}
+
 func TestUnlockMarksTheLockAsOverBeforeItAsks(t *testing.T) {
 	bubble(t, 3, Config{}, func(t *testing.T, r *rig) {
 		lock := r.mustLock(r.Manager, "a")
