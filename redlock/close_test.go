@@ -103,6 +103,24 @@ func TestAnExtendThatWaitsForItsTurnReturnsErrClosed(t *testing.T) {
 	})
 }
 
+func TestAPingThatCloseCutsShortReturnsErrClosed(t *testing.T) {
+	bubble(t, 3, Config{}, func(t *testing.T, r *rig) {
+		r.connected()
+		r.nodes[0].Deny("ping") // which has answered by then
+		r.nodes[1].Pause()
+		result := make(chan error, 1)
+		go func() { result <- r.Ping(context.Background()) }()
+		synctest.Wait()
+		if err := r.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := <-result; !errors.Is(err, ErrClosed) {
+			t.Errorf("got %v", err)
+		}
+		r.nodes[1].Resume()
+	})
+}
+
 func TestALockThatIsWonAfterCloseHasTakenTheLocksIsErrClosed(t *testing.T) {
 	bubble(t, 1, Config{}, func(t *testing.T, r *rig) {
 		r.connected()

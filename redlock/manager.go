@@ -178,6 +178,9 @@ func (m *Manager) Ping(ctx context.Context) error {
 		return fmt.Errorf("redlock: ping: %w", err)
 	}
 	b, t := m.ask(ctx, &m.ping, complete, m.nodeTimeout(m.cfg.TTL))
+	if m.open.Err() != nil && !complete(t) {
+		return ErrClosed
+	}
 	if failures := b.failures(m.nodes); failures != nil {
 		var config *ConfigError
 		if errors.As(failures, &config) {
