@@ -35,7 +35,8 @@ func (n *node) runClient(life context.Context) {
 	n.fail(ErrClosed)
 }
 
-// serveClient sends what is queued until the server does not answer.
+// serveClient sends what is queued until the server does not answer, and at the
+// end of life the releases that wait.
 func (n *node) serveClient(life context.Context) error {
 	ticker := time.NewTicker(reapTick)
 	defer ticker.Stop()
@@ -48,7 +49,7 @@ func (n *node) serveClient(life context.Context) error {
 		case now := <-ticker.C:
 			n.reap(now)
 		case <-life.Done():
-			return nil
+			return n.flushClient(life)
 		}
 	}
 }
@@ -138,8 +139,10 @@ func (n *node) nextBatch() (*stream, []*command) {
 // sendBatch sends one pipeline and hands out its votes. It returns an error if
 // the node did not answer.
 func (n *node) sendBatch(life context.Context, s *stream, batch []*command) error {
-	ctx, cancel := context.WithTimeout(life, n.silence)
+	// A release must go out when life has ended, too: Close had no time for it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(life), n.silence)
 	defer cancel()
+	defer context.AfterFunc(life, func() { pause(lastLinger, ctx.Done(), nil); cancel() })()
 	pipe := n.cfg.client.Pipeline()
 	cmds := make([]*redis.Cmd, len(batch))
 	for i, c := range batch {

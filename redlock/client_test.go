@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -86,6 +87,27 @@ func TestAUsersClientIsNotClosed(t *testing.T) {
 		if err := r.cfg.Nodes[0].client.Ping(t.Context()).Err(); err != nil {
 			t.Errorf("got %v", err)
 		}
+	})
+}
+
+func TestCloseWithAContextThatHasEndedSendsTheReleasesThatWaitForAUsersClient(t *testing.T) {
+	bringYourOwn(t, 3, func(t *testing.T, r *rig) {
+		r.mustLock(r.Manager, "a")
+		for _, node := range r.nodes {
+			node.SetDelay(0, 50*time.Millisecond)
+		}
+		asking := make(chan struct{})
+		go func() { // what is in flight has the release wait
+			defer close(asking)
+			_, _ = r.IsLocked(context.Background(), "a")
+		}()
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_ = r.Close(ctx)
+		<-asking
+		passTime(time.Second)
+		r.mustHave("a", 0)
 	})
 }
 
