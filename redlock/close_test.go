@@ -174,6 +174,48 @@ func TestCloseDoesNotWaitForAConnectionThatWasGivenUpBefore(t *testing.T) {
 	})
 }
 
+// overtaken is a connection on which the first deadline of a write is late: f is
+// called before it is set.
+type overtaken struct {
+	net.Conn
+	f func()
+}
+
+func (c *overtaken) SetWriteDeadline(t time.Time) error {
+	if f := c.f; f != nil {
+		c.f = nil
+		f()
+	}
+	return c.Conn.SetWriteDeadline(t)
+}
+
+func TestAWriteThatBeginsWhileItsConnectionIsGivenUpKeepsNobodyWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe() // nobody reads
+		ping := pingRequest()
+		conn := &overtaken{Conn: ours}
+		n := &node{silence: time.Minute, queue: []*command{{req: &ping, to: nobody{}, state: queued}}}
+		n.stream = &stream{n: n, conn: conn, turn: make(chan struct{}, 1),
+			ended: make(chan struct{}), closed: make(chan struct{})}
+		s := n.stream
+		conn.f = func() {
+			s.end(ErrClosed)
+			go s.close(nil)
+			synctest.Wait() // it has set its deadline, and waits for its turn
+		}
+		start := time.Now()
+		s.turn <- struct{}{}
+		s.flush()
+		<-s.turn
+		<-s.closed
+		if took := time.Since(start); took > 10*farewell {
+			t.Errorf("it took %v", took)
+		}
+		_ = ours.Close()
+		_ = theirs.Close()
+	})
+}
+
 func TestAServerThatStopsReadingOverTLSKeepsNobodyFromGivingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		certificate, authorities := certify(t)

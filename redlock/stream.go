@@ -109,6 +109,11 @@ func (s *stream) flush() {
 	}
 	// A server that does not read must not keep the writer for ever.
 	err := s.conn.SetWriteDeadline(time.Now().Add(s.n.silence))
+	select {
+	case <-s.ended: // close has the rest: that deadline may have replaced its own
+		return
+	default:
+	}
 	if err == nil {
 		var written int
 		written, err = s.conn.Write(s.buf)
