@@ -74,7 +74,7 @@ func (m *Manager) lock(ctx context.Context, o *lockOptions) (*Lock, error) {
 		barren int   // tries in a row that found no quorum
 		last   error // of the last try that was not cut short
 	)
-	for tries := 1; ctx.Err() == nil; tries++ {
+	for tries := 1; ctx.Err() == nil && m.open.Err() == nil; tries++ {
 		lock, t, err := m.try(ctx, o)
 		var quorum *QuorumError
 		switch {

@@ -3,7 +3,6 @@ package redlock
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -11,6 +10,11 @@ import (
 // lastLinger is how long Close lets connections linger, once all keys are
 // settled or its ctx has ended.
 const lastLinger = 100 * time.Millisecond
+
+// grace is what the library's own goroutines are given to end, beyond the ctx of
+// Close. Code of the user's that they are inside of (a client, Credentials, a
+// pause, a log handler) may take for ever.
+const grace = 5 * lastLinger
 
 // Close releases every lock that is held, waits for keys whose release is still
 // unconfirmed until they have expired, ends the connections that it made (not
@@ -43,25 +47,35 @@ func (m *Manager) Close(ctx context.Context) error {
 		l.end(ErrReleased)
 		l.abandon() // also where its time has ended it since: it could not be released then
 	}
-	m.calm()
+	calm := m.calm(ctx)
 	unsettled := m.settle(ctx)
 	m.die()
 	joined := m.join(ctx)
 	switch {
 	case len(unsettled) > 0:
 		return fmt.Errorf("redlock: close: %w; keys are unconfirmed on %s", ctx.Err(), strings.Join(unsettled, ", "))
-	case !joined:
-		return fmt.Errorf("redlock: close: %w; a client that was given has not returned", ctx.Err())
+	case !calm, !joined:
+		return fmt.Errorf("redlock: close: %w; a client or a function that was given has not returned", ctx.Err())
 	}
 	return nil
 }
 
-// calm waits until no call is in progress. Each sees that the manager is
-// closing.
-func (m *Manager) calm() {
+// calm waits until no call is in progress. Each sees that the manager is closing,
+// and returns at once, but for one inside a function of its caller's: that is
+// waited for while ctx lasts.
+func (m *Manager) calm(ctx context.Context) bool {
+	late := time.NewTimer(grace)
+	late.Stop()
+	defer late.Stop()
+	defer context.AfterFunc(ctx, func() { late.Reset(grace) })()
 	for m.calls.Load() > 0 {
-		<-m.quiet
+		select {
+		case <-m.quiet:
+		case <-late.C:
+			return false
+		}
 	}
+	return true
 }
 
 // settle waits until no node may have a key of ours, or until ctx ends; it
@@ -97,18 +111,13 @@ func (n *node) settle(ctx context.Context) bool {
 }
 
 // join waits for every goroutine. All end by themselves once life has, but for
-// a worker inside a client that the user brought: that is waited for while ctx
-// lasts.
+// one inside code of the user's: that is waited for while ctx lasts.
 func (m *Manager) join(ctx context.Context) bool {
 	done := make(chan struct{})
 	go func() { // ends with the last task
 		_ = m.tasks.Wait()
 		close(done)
 	}()
-	if !slices.ContainsFunc(m.nodes, func(n *node) bool { return n.cfg.client != nil }) {
-		<-done
-		return true
-	}
 	select {
 	case <-done:
 		return true
@@ -117,7 +126,7 @@ func (m *Manager) join(ctx context.Context) bool {
 	select { // our own goroutines are given the time that they need
 	case <-done:
 		return true
-	case <-time.After(2 * lastLinger):
+	case <-time.After(grace):
 		return false
 	}
 }

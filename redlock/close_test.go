@@ -174,6 +174,53 @@ func TestCloseDoesNotWaitForAConnectionThatWasGivenUpBefore(t *testing.T) {
 	})
 }
 
+func TestCloseWaitsForNoCodeOfTheUsersBeyondItsContext(t *testing.T) {
+	bubble(t, 1, Config{}, func(t *testing.T, r *rig) {
+		done := make(chan struct{})
+		time.AfterFunc(time.Minute, func() { close(done) })
+		for name, use := range map[string]func() *Manager{
+			"Credentials": func() *Manager {
+				n := Addr("10.0.0.1", 6379)
+				n.Credentials = func(context.Context) (string, string, error) { <-done; return "", "", nil }
+				m := r.manager(Config{Nodes: []Node{n}})
+				_ = m.Ping(t.Context())
+				return m
+			},
+			"a log handler": func() *Manager {
+				m := r.manager(Config{Nodes: []Node{Addr("10.0.0.2", 6379)}},
+					WithLogger(slog.New(onWarning{slog.DiscardHandler, func() { <-done }})))
+				_ = m.Ping(t.Context())
+				return m
+			},
+			"a pause": func() *Manager {
+				m := r.manager(Config{})
+				r.nodes[0].Set("a", "someone's", time.Hour)
+				go func() {
+					_, err := m.Lock(context.Background(), "a", WithBackoff(func(int) time.Duration { <-done; return time.Second }))
+					if !errors.Is(err, ErrClosed) {
+						t.Errorf("got %v", err)
+					}
+				}()
+				return m
+			},
+		} {
+			m := use()
+			synctest.Wait()
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			start := time.Now()
+			if err := m.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: got %v", name, err)
+			}
+			if took := time.Since(start); took > time.Second {
+				t.Errorf("%s: it took %v", name, took)
+			}
+			cancel()
+		}
+		<-done
+		synctest.Wait()
+	})
+}
+
 // overtaken is a connection on which the first deadline of a write is late: f is
 // called before it is set.
 type overtaken struct {
