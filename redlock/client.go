@@ -136,6 +136,18 @@ func (n *node) nextBatch() (*stream, []*command) {
 	return s, batch
 }
 
+// repeatable is a command through a client that may send it more than once.
+type repeatable struct {
+	*redis.Cmd
+	repeated bool
+}
+
+// NoRetry is asked when the client is about to send a pipeline again.
+func (c *repeatable) NoRetry() bool {
+	c.repeated = true
+	return false
+}
+
 // sendBatch sends one pipeline and hands out its votes. It returns an error if
 // the node did not answer.
 func (n *node) sendBatch(life context.Context, s *stream, batch []*command) error {
@@ -144,7 +156,7 @@ func (n *node) sendBatch(life context.Context, s *stream, batch []*command) erro
 	defer cancel()
 	defer context.AfterFunc(life, func() { pause(lastLinger, ctx.Done(), nil); cancel() })()
 	pipe := n.cfg.client.Pipeline()
-	cmds := make([]*redis.Cmd, len(batch))
+	cmds := make([]*repeatable, len(batch))
 	for i, c := range batch {
 		var args []any
 		if c.req.script != noScript {
@@ -153,7 +165,8 @@ func (n *node) sendBatch(life context.Context, s *stream, batch []*command) erro
 		for _, arg := range c.req.args {
 			args = append(args, arg)
 		}
-		cmds[i] = pipe.Do(ctx, args...)
+		cmds[i] = &repeatable{Cmd: redis.NewCmd(ctx, args...)}
+		_ = pipe.Process(ctx, cmds[i])
 	}
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	answers := make([]answer, len(batch))
@@ -165,10 +178,13 @@ func (n *node) sendBatch(life context.Context, s *stream, batch []*command) erro
 		if r.kind == 0 {
 			v, err = unknown, n.explain(cmds[i].Err())
 		}
-		if v == unknown { // no answer, or a broken one: it may have been executed
+		switch {
+		case v == unknown: // no answer, or a broken one: it may have been executed
 			broken = err
 			n.loseLocked(c, time.Now())
-		} else {
+		case cmds[i].repeated:
+			v, err = n.answerRepeatedLocked(c, v, err)
+		default:
 			n.answerLocked(c, v)
 		}
 		answers[i] = answer{c, v, err}
@@ -178,6 +194,27 @@ func (n *node) sendBatch(life context.Context, s *stream, batch []*command) erro
 		n.tell(a.command, a.vote, a.err)
 	}
 	return broken
+}
+
+var errRepeated = errors.New("the client has sent the release again, and only the last answer is known")
+
+// answerRepeatedLocked notes the vote of a command that the client has sent again,
+// over another connection. The answer is that of one copy: another one may have
+// been executed before, or may be yet. It returns what is to be told.
+func (n *node) answerRepeatedLocked(c *command, v vote, err error) (vote, error) {
+	switch {
+	case c.req.kind == acquire:
+		n.loseLocked(c, time.Now())
+		c.vote, c.repeated = v, true
+		return v, err
+	case c.debt != nil:
+		c.debt.unsure = true
+	}
+	n.answerLocked(c, v)
+	if c.debt != nil && v == refused {
+		return unknown, errRepeated
+	}
+	return v, err
 }
 
 // toReply is what a client returned, as the reply that it was; kind 0 where the

@@ -78,6 +78,75 @@ func TestAnAcquireThatAUsersClientSendsTwiceIsItsOwnGrant(t *testing.T) {
 	})
 }
 
+func TestACopyOfAnAcquireThatIsExecutedAfterItsReleaseIsReleasedToo(t *testing.T) {
+	for name, first := range map[string]string{"granted": "", "refused": "someone's"} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, 1, Config{}, func(t *testing.T, r *rig) {
+				client := redis.NewClient(&redis.Options{
+					Addr: "10.0.0.1:6379", Dialer: r.net.DialContext, DisableIdentity: true,
+					ReadTimeout:              50 * time.Millisecond,
+					MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+				})
+				m := r.manager(Config{Nodes: []Node{Client(client)}})
+				if err := m.Ping(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				node := r.nodes[0]
+				if first != "" {
+					node.Set("a", first, time.Second)
+				}
+				until := make(chan struct{})
+				copies := 0
+				node.OnCommand(func(c fakeredis.Command) (a fakeredis.Action) {
+					if copies++; copies == 1 {
+						a.Until = until // the client sends it again
+					}
+					return a
+				})
+				lock, err := m.TryLock(t.Context(), "a")
+				if copies < 2 {
+					t.Error("there is one copy: nothing is shown")
+				}
+				if err == nil {
+					err = lock.Unlock(t.Context())
+				}
+				if err != nil && !errors.Is(err, ErrTaken) {
+					t.Errorf("got %v", err)
+				}
+				passTime(2 * time.Second)
+				r.mustHave("a", 0)
+				close(until)
+				passTime(reaped)
+				r.mustHave("a", 0)
+				if err := m.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+				_ = client.Close()
+			})
+		})
+	}
+}
+
+func TestUnlockThatAUsersClientSendsTwiceIsNoLossOfTheLock(t *testing.T) {
+	bringYourOwn(t, 3, func(t *testing.T, r *rig) {
+		lock := r.mustLock(r.Manager, "a")
+		for _, node := range r.nodes {
+			once := true
+			node.OnCommand(func(c fakeredis.Command) (a fakeredis.Action) {
+				a.CutReply, once = once && c.Name == "EVAL", false
+				return a
+			})
+		}
+		if err := lock.Unlock(t.Context()); !errors.Is(err, ErrNoQuorum) {
+			t.Errorf("got %v", err)
+		}
+		if err := lock.Unlock(t.Context()); err != nil {
+			t.Errorf("got %v", err)
+		}
+		r.mustHave("a", 0)
+	})
+}
+
 func TestAUsersClientIsNotClosed(t *testing.T) {
 	bringYourOwn(t, 1, func(t *testing.T, r *rig) {
 		r.connected()
@@ -167,7 +236,7 @@ func (*mangler) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return n
 func (m *mangler) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
-		if first, ok := cmds[0].(*redis.Cmd); ok && !m.done {
+		if first, ok := cmds[0].(interface{ SetVal(any) }); ok && !m.done {
 			m.done = true
 			first.SetVal("QUEUED")
 		}

@@ -37,6 +37,7 @@ type command struct {
 	sentAt   time.Time // when it was written
 	doneAt   time.Time // of an acquire: when its answer came
 	reserved bool      // an acquire that counts in the node's owed
+	repeated bool      // an acquire of which a user's client has sent more than one copy
 	spelled  bool      // the script is sent in full: the node did not know its digest
 	debt     *debt     // of a release: what it is to settle
 	undo     *debt     // of an acquire: its release, once that was asked for

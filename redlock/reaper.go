@@ -67,7 +67,7 @@ func (n *node) release(d *debt, c *command, all bool) {
 func (c *command) mayExist(sure bool) bool {
 	switch c.state {
 	case sent, lost:
-		return !sure
+		return !sure || c.vote == granted // by one of several copies
 	case answered:
 		return c.vote == granted
 	}
@@ -109,22 +109,24 @@ func (n *node) excuseLocked(d *debt, v vote) {
 func (n *node) settleLocked(c *command, v vote) {
 	d, now := c.debt, time.Now()
 	d.asking = false
+	d.deleted = d.deleted || v == granted
 	switch {
 	case d.settled:
-	case v == granted, v == refused && n.provesLocked(d, c.stream, now):
-		d.deleted = d.deleted || v == granted || d.unsure
+	case (v == granted || v == refused) && n.provesLocked(d, c.stream, v, now):
+		d.deleted = d.deleted || d.unsure
 		n.forgetLocked(d)
 	default:
 		n.scheduleLocked(d, now)
 	}
 }
 
-// provesLocked reports whether "nothing deleted", answered on s, shows that the
-// key is gone for good: the acquire was executed before, or can never be.
-func (n *node) provesLocked(d *debt, s *stream, now time.Time) bool {
+// provesLocked reports whether the answer v to a release on s shows that the key
+// is gone for good: the acquire was executed before, or can never be. Deleted is
+// proof, but for an acquire of which there are several copies.
+func (n *node) provesLocked(d *debt, s *stream, v vote, now time.Time) bool {
 	a := d.acquire
 	switch {
-	case a.state == answered, a.stream == s, a.stream.gone:
+	case !a.repeated && (v == granted || a.state == answered), a.stream == s, a.stream.gone:
 		return true
 	case d.met.IsZero():
 		d.met = now
