@@ -3,6 +3,8 @@ package redlock
 import (
 	"slices"
 	"sync"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // admit refuses a server that must not vote: a replica (a writable one accepts
@@ -39,16 +41,23 @@ const maxHistory = 8
 
 // remember finds a load balancer: a server that restarts never comes back under
 // the run_id that it had before. Failovers of a Sentinel node look like that,
-// and are not judged.
+// and are not judged; nor are those of a user's client that follows them.
 func (n *node) remember(runID string) error {
 	seen := slices.Index(n.history, runID)
-	if seen >= 0 && seen < len(n.history)-1 && n.sentinel == nil {
+	if seen >= 0 && seen < len(n.history)-1 && n.sentinel == nil && !failsOver(n.cfg.client) {
 		return configErrorf(n.path(), "%s leads to several servers in turn; a load balancer cannot be a node", n.name)
 	}
 	if seen < 0 {
 		n.history = append(n.history[max(0, len(n.history)+1-maxHistory):], runID)
 	}
 	return nil
+}
+
+// failsOver reports whether client was made by [redis.NewFailoverClient], which
+// gives this address to the master of the moment.
+func failsOver(client redis.UniversalClient) bool {
+	single, ok := client.(interface{ Options() *redis.Options })
+	return ok && single.Options().Addr == "FailoverClient"
 }
 
 // servers says which node is connected to which server, by run_id.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -144,6 +145,35 @@ func TestUnlockThatAUsersClientSendsTwiceIsNoLossOfTheLock(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		r.mustHave("a", 0)
+	})
+}
+
+func TestAFailoverOfAUsersClientBackToAnEarlierMasterIsNoLoadBalancer(t *testing.T) {
+	bubble(t, 2, Config{}, func(t *testing.T, r *rig) {
+		master := 0
+		client := redis.NewClient(&redis.Options{ // as redis.NewFailoverClient makes it
+			Addr: "FailoverClient", DisableIdentity: true, MaxRetries: -1, ReadTimeout: 100 * time.Millisecond,
+			Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return r.net.DialContext(ctx, network, fmt.Sprintf("10.0.0.%d:6379", master+1))
+			},
+			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		})
+		m := r.manager(Config{Nodes: []Node{Client(client)}})
+		for _, next := range []int{1, 0, 1} {
+			if err := m.Ping(t.Context()); err != nil {
+				t.Error(err)
+			}
+			r.nodes[master].Blackhole(true)
+			_ = m.Ping(t.Context()) // it finds the master gone
+			old := r.nodes[master]
+			master = next
+			passTime(5 * time.Second)
+			old.Blackhole(false)
+		}
+		if err := m.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		_ = client.Close()
 	})
 }
 
