@@ -241,7 +241,7 @@ func TestAWriteThatBeginsWhileItsConnectionIsGivenUpKeepsNobodyWaiting(t *testin
 		ours, theirs := net.Pipe() // nobody reads
 		ping := pingRequest()
 		conn := &overtaken{Conn: ours}
-		n := &node{silence: time.Minute, queue: []*command{{req: &ping, to: nobody{}, state: queued}}}
+		n := &node{silence: time.Minute, queue: []*command{{req: &ping, state: queued}}}
 		n.stream = &stream{n: n, conn: conn, turn: make(chan struct{}, 1),
 			ended: make(chan struct{}), closed: make(chan struct{})}
 		s := n.stream

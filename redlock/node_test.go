@@ -1,12 +1,16 @@
 package redlock
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,6 +160,37 @@ func TestAReplyThatIsOutOfStepEndsTheConnectionAndIsNoGrant(t *testing.T) {
 			})
 		})
 	}
+}
+
+// lastWords is a connection that ends with what the next read brings, once cut is
+// set: tls.Conn returns data and io.EOF together.
+type lastWords struct {
+	net.Conn
+	cut *atomic.Bool
+}
+
+func (c lastWords) Read(b []byte) (int, error) {
+	size, err := c.Conn.Read(b)
+	if err == nil && c.cut.Swap(false) {
+		err = io.EOF
+	}
+	return size, err
+}
+
+func TestAnAnswerThatComesWithTheEndOfItsConnectionIsAVote(t *testing.T) {
+	bubble(t, 1, Config{}, func(t *testing.T, r *rig) {
+		var cut atomic.Bool
+		r.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := r.net.DialContext(ctx, network, address)
+			return lastWords{conn, &cut}, err
+		}
+		r.connected()
+		r.nodes[0].OnCommand(func(c fakeredis.Command) (a fakeredis.Action) {
+			cut.Store(c.Name == "SET")
+			return a
+		})
+		r.mustLock(r.Manager, "a")
+	})
 }
 
 func TestWhatQueuesForASilentNodeIsBoundedAndBlocksNobody(t *testing.T) {

@@ -25,12 +25,15 @@ func (s *stream) read() {
 	)
 	for {
 		size, err := s.conn.Read(buf[filled:])
-		filled += size
+		filled += size // with an error too: TLS may bring the last answers and the end together
 		used := 0
 		replies = replies[:0]
-		for err == nil {
+		for {
 			r, size, broken := parseReply(buf[used:filled])
-			if err = broken; err != nil || size == 0 {
+			if broken != nil {
+				err = broken
+			}
+			if size == 0 {
 				break
 			}
 			used += size
