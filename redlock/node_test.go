@@ -193,6 +193,27 @@ func TestAnAnswerThatComesWithTheEndOfItsConnectionIsAVote(t *testing.T) {
 	})
 }
 
+func TestAReleaseThatWaitsIsNotQueuedAgainByANewConnection(t *testing.T) {
+	bubble(t, 1, Config{}, func(t *testing.T, r *rig) {
+		r.connected()
+		r.nodes[0].Stall(true)
+		if _, err := r.TryLock(t.Context(), "a"); !errors.Is(err, ErrNoQuorum) {
+			t.Errorf("got %v", err)
+		}
+		passTime(1500 * time.Millisecond) // the connection has been given up, and there is no new one
+		n := r.Manager.nodes[0]
+		n.mu.Lock()
+		for range 5 { // connections on which nothing goes out
+			n.introduceLocked(&stream{})
+		}
+		if len(n.debts) != 1 || len(n.queue) != 1 {
+			t.Errorf("%d releases are queued for %d debts", len(n.queue), len(n.debts))
+		}
+		n.mu.Unlock()
+		r.nodes[0].Stall(false)
+	})
+}
+
 func TestWhatQueuesForASilentNodeIsBoundedAndBlocksNobody(t *testing.T) {
 	bubble(t, 3, Config{}, func(t *testing.T, r *rig) {
 		r.connected()

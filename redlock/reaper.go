@@ -209,8 +209,11 @@ func (n *node) introduceLocked(s *stream) {
 		n.disownLocked(old, s)
 	}
 	for d := range n.debts {
-		d.asking, d.pause = true, 0
-		n.pushLocked(&command{req: d.request, debt: d})
+		d.pause = 0
+		if !d.asking { // else its release waits already
+			d.asking = true
+			n.pushLocked(&command{req: d.request, debt: d})
+		}
 	}
 }
 
