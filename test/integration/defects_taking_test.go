@@ -16,15 +16,26 @@ import (
 
 func TestAFailedAttemptIsReleasedBeforeTheNext(t *testing.T) {
 	rows(t, func(t *testing.T, q *Quorum) {
-		resource := q.Resource(t)
+		const tries = 4
+		proxies, resource := q.Proxies(t), q.Resource(t)
+		m := connected(t, q.New(t, redlock.Config{TTL: time.Minute}))
 		q.Take(t, 2, resource, "someone", time.Minute)
 		third := q.Servers[2].Client
 		pauses := 0
-		_, err := q.New(t, redlock.Config{TTL: time.Minute}).Lock(t.Context(), resource, redlock.WithAttempts(4),
+		_, err := m.Lock(t.Context(), resource, redlock.WithAttempts(tries),
 			redlock.WithBackoff(func(int) time.Duration {
 				pauses++
 				eventually(t, 5*time.Second, func() error {
-					if n := third.Exists(t.Context(), resource).Val(); n != 0 {
+					if n := proxies[2].Count("SET"); n != pauses {
+						return fmt.Errorf("the third node was asked %d times in %d attempts", n, pauses)
+					}
+					if n := proxies[2].Count("EVALSHA"); n != pauses {
+						return fmt.Errorf("the third node was asked for %d releases in %d attempts", n, pauses)
+					}
+					switch n, err := third.Exists(t.Context(), resource).Result(); {
+					case err != nil:
+						return err
+					case n != 0:
 						return fmt.Errorf("attempt %d has left its key", pauses)
 					}
 					return nil
@@ -32,8 +43,12 @@ func TestAFailedAttemptIsReleasedBeforeTheNext(t *testing.T) {
 				return 0
 			}))
 		wantMatch(t, err, redlock.ErrTaken)
-		if pauses != 3 {
-			t.Errorf("there were %d pauses between 4 attempts", pauses)
+		if pauses != tries-1 {
+			t.Errorf("there were %d pauses between %d attempts", pauses, tries)
+		}
+		settled(t, m)
+		if n := proxies[2].Count("SET"); n != tries {
+			t.Errorf("the third node was asked %d times in %d attempts", n, tries)
 		}
 	})
 }

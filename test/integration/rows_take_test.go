@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/redlock-go/redlock/redlock"
+	"github.com/redlock-go/redlock/test/proxy"
 )
 
 // wantKept fails unless the servers soon keep these values at key, in order.
 func wantKept(t testing.TB, q *Quorum, key string, want ...string) {
 	t.Helper()
-	eventually(t, 10*time.Second, func() error {
+	eventually(t, 5*time.Second, func() error {
 		if values := q.Values(t, key); !slices.Equal(values, want) {
 			return fmt.Errorf("the servers keep %q at %q, want %q", values, key, want)
 		}
@@ -64,6 +65,7 @@ func TestALockIsRefusedToOthersWhileItIsHeld(t *testing.T) {
 
 func TestALockNeedsAMajorityOfTheNodes(t *testing.T) {
 	rowsOn(t, 5, func(t *testing.T, q *Quorum) {
+		proxies := q.Proxies(t)
 		for _, c := range []struct {
 			nodes, foreign int
 			won            bool
@@ -74,7 +76,8 @@ func TestALockNeedsAMajorityOfTheNodes(t *testing.T) {
 		} {
 			resource := q.Resource(t)
 			q.Take(t, c.foreign, resource, "someone", time.Minute)
-			m := q.New(t, redlock.Config{Nodes: q.Nodes[:c.nodes]})
+			m := connected(t, q.New(t, redlock.Config{Nodes: q.Nodes[:c.nodes], TTL: time.Minute}))
+			asked := setsOf(proxies)
 			lock, err := m.TryLock(t.Context(), resource)
 			switch {
 			case c.won && err != nil:
@@ -85,6 +88,12 @@ func TestALockNeedsAMajorityOfTheNodes(t *testing.T) {
 			default:
 				mustUnlock(t, lock)
 			}
+			settled(t, m)
+			for i, n := range setsOf(proxies) {
+				if want := i < c.nodes; (n-asked[i] == 1) != want || n-asked[i] > 1 {
+					t.Errorf("%d of %d nodes are taken: node %d was asked %d times", c.foreign, c.nodes, i, n-asked[i])
+				}
+			}
 			left := make([]string, 5)
 			for i := range c.foreign {
 				left[i] = "someone"
@@ -94,11 +103,19 @@ func TestALockNeedsAMajorityOfTheNodes(t *testing.T) {
 	})
 }
 
+// setsOf are how many SETs each proxy was sent.
+func setsOf(proxies []*proxy.Proxy) (counts []int) {
+	for _, p := range proxies {
+		counts = append(counts, p.Count("SET"))
+	}
+	return counts
+}
+
 func TestALockIsTakenAndRefusedWhileAMinorityOfTheNodesIsDown(t *testing.T) {
 	rowsOn(t, 5, func(t *testing.T, q *Quorum) {
 		resource := q.Resource(t)
 		down(q.Proxies(t)[:2]...)
-		lock := mustTry(t, q.New(t, redlock.Config{}), resource)
+		lock := mustTry(t, q.New(t, redlock.Config{TTL: time.Minute}), resource)
 		_, err := q.New(t, redlock.Config{}).TryLock(t.Context(), resource)
 		wantMatch(t, err, redlock.ErrTaken)
 		wantNoMatch(t, err, redlock.ErrNoQuorum)
