@@ -114,7 +114,7 @@ func TestALockThatTheCallersTokenHoldsIsSaidToBeAndNotWaitedFor(t *testing.T) {
 			mustTry(t, m, resource, redlock.WithToken(token))
 		}, []string{token, token, token}},
 		{"by another manager", func(t *testing.T, q *Quorum, _ *redlock.Manager, resource string) {
-			mustTry(t, q.New(t, redlock.Config{}), resource, redlock.WithToken(token))
+			mustTry(t, q.New(t, redlock.Config{TTL: time.Minute}), resource, redlock.WithToken(token))
 		}, []string{token, token, token}},
 		{"by another client on a majority", func(t *testing.T, q *Quorum, _ *redlock.Manager, resource string) {
 			q.Take(t, 2, resource, token, time.Minute)
@@ -122,7 +122,7 @@ func TestALockThatTheCallersTokenHoldsIsSaidToBeAndNotWaitedFor(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			rows(t, func(t *testing.T, q *Quorum) {
-				m := q.New(t, redlock.Config{RetryDelayMin: 20 * time.Second, RetryDelayMax: 20 * time.Second})
+				m := q.New(t, redlock.Config{TTL: time.Minute, RetryDelayMin: 20 * time.Second, RetryDelayMax: 20 * time.Second})
 				resource := q.Resource(t)
 				c.hold(t, q, m, resource)
 				wantKept(t, q, resource, c.left...)
@@ -136,6 +136,7 @@ func TestALockThatTheCallersTokenHoldsIsSaidToBeAndNotWaitedFor(t *testing.T) {
 					if took := time.Since(start); took > 10*time.Second {
 						t.Errorf("it took %v", took)
 					}
+					settled(t, m)
 					wantKept(t, q, resource, c.left...)
 				}
 			})
@@ -148,9 +149,11 @@ func TestATokenThatHoldsAMinorityHoldsNothing(t *testing.T) {
 		resource := q.Resource(t)
 		q.Take(t, 3, resource, "someone", time.Minute)
 		q.Take(t, 1, resource, "mine", time.Minute)
-		_, err := q.New(t, redlock.Config{}).TryLock(t.Context(), resource, redlock.WithToken("mine"))
+		m := q.New(t, redlock.Config{TTL: time.Minute})
+		_, err := m.TryLock(t.Context(), resource, redlock.WithToken("mine"))
 		wantMatch(t, err, redlock.ErrTaken)
 		wantNoMatch(t, err, redlock.ErrAlreadyHeld, redlock.ErrNoQuorum)
+		settled(t, m)
 		wantKept(t, q, resource, "mine", "someone", "someone")
 	})
 }
