@@ -23,7 +23,7 @@ func TestDoReleasesAndHandsOnHowItsFunctionHasEnded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			rows(t, func(t *testing.T, q *Quorum) {
-				m, resource := q.New(t, redlock.Config{}), q.Resource(t)
+				m, resource := q.New(t, redlock.Config{TTL: time.Minute}), q.Resource(t)
 				var err error
 				var panicked any
 				done := make(chan struct{})

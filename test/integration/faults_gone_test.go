@@ -15,7 +15,7 @@ func TestAMinorityThatIsGoneIsNotWaitedFor(t *testing.T) {
 	eachAbsence(t, 5, func(t *testing.T, q *Quorum, away absence) {
 		const nodeTimeout = 5 * time.Second
 		m := q.New(t, redlock.Config{NodeTimeout: nodeTimeout, TTL: time.Minute})
-		stranger := q.New(t, redlock.Config{NodeTimeout: nodeTimeout}) // not connected yet
+		stranger := q.New(t, redlock.Config{NodeTimeout: nodeTimeout, TTL: time.Minute}) // not connected yet
 		held := mustTry(t, m, q.Resource(t))
 		q.WantEverywhere(t, held.Resource(), held.Token(), time.Second)
 		for _, s := range q.Servers[3:] {

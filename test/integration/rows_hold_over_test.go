@@ -37,7 +37,7 @@ func TestALockThatIsOverIsNotExtendedAndNoNodeIsAsked(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			rows(t, func(t *testing.T, q *Quorum) {
 				w, resource := tap(t, q), q.Resource(t)
-				m := q.New(t, redlock.Config{})
+				m := q.New(t, redlock.Config{TTL: time.Minute})
 				lock := mustTry(t, m, resource, redlock.WithTTL(c.ttl))
 				q.WantEverywhere(t, resource, lock.Token(), 5*time.Second)
 				c.end(t, q, lock)
@@ -151,7 +151,7 @@ func TestALockThatAMajorityDoesNotKeepIsLostWhenItIsExtended(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			rows(t, func(t *testing.T, q *Quorum) {
 				resource := q.Resource(t)
-				lock := mustTry(t, q.New(t, redlock.Config{}), resource)
+				lock := mustTry(t, q.New(t, redlock.Config{TTL: time.Minute}), resource)
 				q.WantEverywhere(t, resource, lock.Token(), 5*time.Second)
 				q.Take(t, 2, resource, c.thief, time.Minute)
 				if c.thief == "" {

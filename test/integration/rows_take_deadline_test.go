@@ -107,15 +107,17 @@ func TestACancelledWaiterReturnsAtOnceAndLeavesNothingBehind(t *testing.T) {
 	rows(t, func(t *testing.T, q *Quorum) {
 		resource := q.Resource(t)
 		q.Take(t, 2, resource, "someone", time.Minute)
+		cfg := redlock.Config{TTL: time.Minute, RetryDelayMin: 20 * time.Second, RetryDelayMax: 20 * time.Second}
+		m := connected(t, q.New(t, cfg))
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(300*time.Millisecond, cancel)
-		m := q.New(t, redlock.Config{RetryDelayMin: 20 * time.Second, RetryDelayMax: 20 * time.Second})
 		start := time.Now()
 		_, err := m.Lock(ctx, resource)
 		wantMatch(t, err, redlock.ErrTaken, context.Canceled)
 		if took := time.Since(start); took > 10*time.Second {
 			t.Errorf("it took %v", took)
 		}
+		settled(t, m)
 		wantKept(t, q, resource, "someone", "someone", "")
 	})
 }

@@ -98,7 +98,7 @@ func plainUnlock(t testing.TB, client *redis.Client, key, token string) bool {
 func TestOtherClientsOfTheAlgorithmRespectALock(t *testing.T) {
 	rows(t, func(t *testing.T, q *Quorum) {
 		resource := q.Resource(t)
-		lock := mustTry(t, q.New(t, redlock.Config{}), resource)
+		lock := mustTry(t, q.New(t, redlock.Config{TTL: time.Minute}), resource)
 		q.WantEverywhere(t, resource, lock.Token(), 5*time.Second)
 		for _, s := range q.Servers {
 			if plainLock(t, s.Client, resource, "theirs") || plainUnlock(t, s.Client, resource, "theirs") {
@@ -118,7 +118,7 @@ func TestOtherClientsOfTheAlgorithmRespectALock(t *testing.T) {
 
 func TestALockOfAnotherClientOfTheAlgorithmIsRespected(t *testing.T) {
 	rows(t, func(t *testing.T, q *Quorum) {
-		m, resource := q.New(t, redlock.Config{}), q.Resource(t)
+		m, resource := connected(t, q.New(t, redlock.Config{TTL: time.Minute})), q.Resource(t)
 		for _, s := range q.Servers[:2] {
 			if !plainLock(t, s.Client, resource, "theirs") {
 				t.Fatal("the resource is not free")
@@ -126,6 +126,7 @@ func TestALockOfAnotherClientOfTheAlgorithmIsRespected(t *testing.T) {
 		}
 		_, err := m.TryLock(t.Context(), resource)
 		wantMatch(t, err, redlock.ErrTaken)
+		settled(t, m)
 		wantKept(t, q, resource, "theirs", "theirs", "")
 		if locked, err := m.IsLocked(t.Context(), resource); !locked || err != nil {
 			t.Errorf("it is locked: %v, %v", locked, err)

@@ -98,8 +98,10 @@ func TestALockWithoutExpiryThatIsRefusedLeavesNothingBehind(t *testing.T) {
 		for _, opts := range [][]redlock.LockOption{{}, {redlock.WithToken("mine")}} {
 			resource := q.Resource(t)
 			q.Take(t, 2, resource, "someone", time.Minute)
-			_, err := q.New(t, redlock.Config{}).TryLock(t.Context(), resource, append(opts, redlock.WithNoExpiry())...)
+			m := connected(t, q.New(t, redlock.Config{TTL: time.Minute}))
+			_, err := m.TryLock(t.Context(), resource, append(opts, redlock.WithNoExpiry())...)
 			wantMatch(t, err, redlock.ErrTaken)
+			settled(t, m)
 			wantKept(t, q, resource, "someone", "someone", "")
 		}
 	})
