@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -79,14 +80,26 @@ func TestTheVariableIsSeparatedByWhiteSpaceOrByACommaBeforeASchemeOrASlash(t *te
 
 func TestAnUnsuitableURIIsAnError(t *testing.T) {
 	rows(t, func(t *testing.T, _ *Quorum) {
-		for _, uri := range []string{
-			"redis://h/1?db=2", "redis://:a@h?password=b", "redis://h?db=1&db=1", "redis://h?db=", "redis://h?colour=red",
-			"redis://h/x", "http://h", "h", "redis://h1,h2", "redis://h?skip_verify=true", "redis://h?addr=i",
+		for uri, field := range map[string]string{
+			"redis://h/1?db=2":              "node.db",
+			"redis://:a@h?password=b":       "node.password",
+			"redis://h?db=1&db=1":           "node.db",
+			"redis://h?db=":                 "node.db",
+			"redis://h?colour=red":          "node.colour",
+			"redis://h/x":                   "node.db",
+			"http://h":                      "node",
+			"h":                             "node",
+			"redis://h1,h2":                 "node.master",
+			"redis://h?skip_verify=true":    "node.skip_verify",
+			"redis://h?addr=i":              "node.addr",
+			"redis://h?pool_size=x":         "node.pool_size",
+			"redis://h?read_timeout=x":      "node.read_timeout",
+			"redis://h?=1":                  "node",
+			"redis://h?minsize=2&maxsize=1": "node.minsize",
 		} {
+			t.Log(uri)
 			_, err := redlock.ParseNode(uri)
-			if err == nil {
-				t.Errorf("%q is taken", uri)
-			}
+			wantConfigError(t, err, field)
 		}
 		for _, uri := range []string{
 			"redis://h?pool_size=3&max_retries=2&read_timeout=3s&protocol=3", "redis://h?minsize=1&maxsize=10&encoding=utf8",
@@ -98,11 +111,29 @@ func TestAnUnsuitableURIIsAnError(t *testing.T) {
 	})
 }
 
+// A second manager, which has a logger, shows that there is something to say.
 func TestADefaultManagerLogsNothingAndALockIsTaken(t *testing.T) {
 	rows(t, func(t *testing.T, q *Quorum) {
 		_, err := redlock.New(redlock.Config{Nodes: q.Nodes}, redlock.WithLogger(nil))
 		wantConfigError(t, err, "WithLogger")
-		lock := mustTry(t, q.New(t, redlock.Config{TTL: time.Minute}), q.Resource(t))
-		mustUnlock(t, lock)
+		proxies, told := q.Proxies(t), new(notes)
+		m := connected(t, q.New(t, redlock.Config{TTL: time.Minute}))
+		teller := connected(t, q.New(t, redlock.Config{}, redlock.WithLogger(slog.New(slog.NewTextHandler(told, nil)))))
+		lost := mustTry(t, m, q.Resource(t))
+		q.Take(t, 3, lost.Resource(), "thief", time.Minute)
+		wantMatch(t, lost.Unlock(t.Context()), redlock.ErrLost)
+		down(proxies[2])
+		eventually(t, 5*time.Second, func() error {
+			mustUnlock(t, mustTry(t, m, q.Resource(t)))
+			mustUnlock(t, mustTry(t, teller, q.Resource(t)))
+			if text := told.String(); !strings.Contains(text, "node is down") {
+				return fmt.Errorf("one that has a logger says %q", text)
+			}
+			return nil
+		})
+		heal(t, proxies[2])
+		if err := checkUnasked(); err != nil {
+			t.Error(err)
+		}
 	})
 }

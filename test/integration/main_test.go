@@ -18,7 +18,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log"
+	"log/slog"
 	"os"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -31,10 +34,12 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
+	slog.SetDefault(slog.New(slog.NewTextHandler(&unasked, nil)))
+	log.SetOutput(&unasked)
 	code := m.Run()
 	fmt.Print(outcomes.summary())
 	problems := closePools()
-	problems = errors.Join(problems, servers.Close(), goleak.Find())
+	problems = errors.Join(problems, servers.Close(), goleak.Find(), checkUnasked())
 	if isWholeRun() {
 		problems = errors.Join(problems, unprovenRows(outcomes, countedKinds()))
 	}
@@ -43,6 +48,19 @@ func run(m *testing.M) int {
 		return 1
 	}
 	return code
+}
+
+// unasked is what is written to the default loggers. No manager has one of them.
+var unasked notes
+
+// checkUnasked is an error if the library has written to a default logger.
+func checkUnasked() error {
+	for line := range strings.Lines(unasked.String()) {
+		if strings.Contains(line, "redlock") {
+			return fmt.Errorf("a default logger was told: %s", line)
+		}
+	}
+	return nil
 }
 
 // isWholeRun reports whether no flag left tests out.
