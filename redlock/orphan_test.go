@@ -203,7 +203,7 @@ func TestUnlockReachesNodesThatDidNotAnswerTheAcquire(t *testing.T) {
 }
 
 func TestALockThatIsNeverUnlockedLeavesNoKeyOnANodeThatWasAway(t *testing.T) {
-	bubble(t, 3, Config{TTL: time.Second}, func(t *testing.T, r *rig) {
+	bubble(t, 3, Config{TTL: time.Minute}, func(t *testing.T, r *rig) {
 		r.connected()
 		r.nodes[2].Pause()
 		lock := r.mustLock(r.Manager, "a")
