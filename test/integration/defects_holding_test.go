@@ -14,22 +14,30 @@ import (
 
 // What went wrong in other libraries while a lock was held or let go.
 
+// The lock's own release at its end is held back meanwhile.
 func TestALockIsInvalidFromItsEndOnAlthoughTheNodesStillKeepIt(t *testing.T) {
 	rows(t, func(t *testing.T, q *Quorum) {
-		lock := mustTry(t, q.New(t, redlock.Config{TTL: 2 * time.Second}), q.Resource(t))
-		q.WantEverywhere(t, lock.Resource(), lock.Token(), time.Second)
-		for _, s := range q.Servers {
-			s.Client.PExpire(t.Context(), lock.Resource(), time.Hour)
-		}
+		proxies, resource := q.Proxies(t), q.Resource(t)
+		m := connected(t, q.New(t, redlock.Config{TTL: 2 * time.Second}))
+		lock := mustTry(t, m, resource)
+		q.WantEverywhere(t, resource, lock.Token(), time.Second)
+		lapseIn(t, q, resource, time.Hour)
+		holdBack("EVALSHA", proxies...)
 		for time.Now().Before(lock.Until()) {
 			time.Sleep(time.Millisecond)
+		}
+		for i, s := range q.Servers {
+			if left, err := s.Client.PTTL(t.Context(), resource).Result(); err != nil || left < time.Minute {
+				t.Errorf("node %d keeps it for %v (%v)", i, left, err)
+			}
 		}
 		if lock.Valid() || lock.Remaining() != 0 {
 			t.Errorf("valid: %v, remaining: %v", lock.Valid(), lock.Remaining())
 		}
 		wantMatch(t, lock.Err(), redlock.ErrExpired)
 		awaitEnd(t, lock)
-		q.WantFree(t, lock.Resource(), 2*time.Second)
+		letGo(proxies...)
+		q.WantFree(t, resource, 5*time.Second)
 	})
 }
 

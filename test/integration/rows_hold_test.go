@@ -100,18 +100,17 @@ func TestALockWhoseAnswersComeAfterItsEndIsNotTaken(t *testing.T) {
 
 func TestTheValidityIsKnownWithoutAskingAnyone(t *testing.T) {
 	rows(t, func(t *testing.T, q *Quorum) {
-		proxies, resource := q.Proxies(t), q.Resource(t)
-		lock := mustTry(t, q.New(t, redlock.Config{TTL: 3 * time.Second}), resource)
-		down(proxies...)
+		w, resource := tap(t, q), q.Resource(t)
+		m := connected(t, q.New(t, redlock.Config{TTL: time.Minute}))
+		lock := mustTry(t, m, resource)
+		settled(t, m)
+		sent := len(w.about(resource))
 		start, left := time.Now(), lock.Remaining()
 		for range 1000 {
-			if !lock.Valid() || lock.Err() != nil {
-				if time.Now().Before(lock.Until()) {
-					t.Fatalf("it has ended: %v", lock.Err())
-				}
-				break
+			if !lock.Valid() || lock.Err() != nil || isDone(lock.Done()) {
+				t.Fatalf("it has ended: %v", lock.Err())
 			}
-			_ = lock.Until()
+			_, _ = lock.Until(), lock.TTL()
 			now := lock.Remaining()
 			if now > left {
 				t.Fatalf("%v remained, then %v", left, now)
@@ -121,7 +120,15 @@ func TestTheValidityIsKnownWithoutAskingAnyone(t *testing.T) {
 		if took := time.Since(start); took > 2*time.Second {
 			t.Errorf("1000 looks took %v", took)
 		}
-		heal(t, proxies...)
+		settled(t, m)
+		if n := len(w.about(resource)) - sent; n != 0 {
+			t.Errorf("the nodes were sent %d commands", n)
+		}
+		down(w.proxies...) // without a node it is known as well
+		if !lock.Valid() || lock.Err() != nil || lock.Remaining() <= 0 {
+			t.Errorf("with no node it is over: %v", lock.Err())
+		}
+		heal(t, w.proxies...)
 	})
 }
 
