@@ -45,8 +45,9 @@ func newEdgeBed(t *testing.T, q *Quorum, cfg redlock.Config, setUp func(node *re
 	return e
 }
 
-// nodeTimeout is that of tests in which nodes are silent.
-const nodeTimeout = time.Second
+// nodeTimeout is that of tests in which nodes are silent. It is longer than
+// [soon], so that two of them are not taken for one.
+const nodeTimeout = 3 * time.Second
 
 // brief is the configuration of such tests.
 var brief = redlock.Config{NodeTimeout: nodeTimeout, TTL: time.Minute}
@@ -132,12 +133,20 @@ func (e *edgeBed) awaitSent(t *testing.T, name string, n int, nodes ...int) {
 }
 
 // whenSent calls do once each of the nodes was sent n commands called name. It
-// does not wait.
-func (e *edgeBed) whenSent(do func(), name string, n int, nodes ...int) {
+// does not wait. Where that does not come to pass the test fails, and do is called
+// all the same.
+func (e *edgeBed) whenSent(t *testing.T, do func(), name string, n int, nodes ...int) {
+	t.Helper()
+	done := make(chan struct{})
+	t.Cleanup(func() { <-done })
 	go func() {
+		defer close(done)
 		for _, i := range nodes {
-			for give := time.Now().Add(20 * time.Second); e.sent(i, name) < n && time.Now().Before(give); {
-				time.Sleep(time.Millisecond)
+			for give := time.Now().Add(20 * time.Second); e.sent(i, name) < n; time.Sleep(time.Millisecond) {
+				if time.Now().After(give) {
+					t.Errorf("node %d was sent %d times %s, want %d", i, e.sent(i, name), name, n)
+					break
+				}
 			}
 		}
 		do()

@@ -163,7 +163,7 @@ func TestCloseWaitsForAWorkerInsideAUsersClientWhileItsContextLasts(t *testing.T
 			rows(t, func(t *testing.T, q *Quorum) {
 				proxies := q.Proxies(t)
 				q.Nodes[2] = redlock.Client(slowClient(t, proxies[2]))
-				e := &edgeBed{Quorum: q, proxies: proxies, m: q.New(t, brief)}
+				e := &edgeBed{Quorum: q, proxies: proxies, m: q.New(t, redlock.Config{NodeTimeout: time.Second, TTL: time.Minute})}
 				e.connect(t)
 				e.holdReplies("EXISTS", 2)
 				if _, err := e.m.IsLocked(t.Context(), e.Resource(t)); err != nil {

@@ -79,7 +79,7 @@ func interrupted(t *testing.T, command string, call func(ctx context.Context, e 
 		e.holdCommands(command, 0, 1, 2)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		e.whenSent(cancel, command, asked+1, 0, 1, 2)
+		e.whenSent(t, cancel, command, asked+1, 0, 1, 2)
 		err := call(ctx, e, lock)
 		wantMatch(t, err, redlock.ErrNoQuorum, context.Canceled)
 		wantNoMatch(t, err, redlock.ErrTaken, redlock.ErrNotHeld)

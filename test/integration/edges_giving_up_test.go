@@ -56,8 +56,8 @@ func TestACallThatNobodyAnswersEndsAfterANodeTimeout(t *testing.T) {
 func TestALockWithoutExpiryHasANodeTimeoutForEachOfItsTwoRoundTrips(t *testing.T) {
 	t.Run("one that is answered late is won", func(t *testing.T) {
 		t.Parallel()
-		const late, timeout = 2 * time.Second, 3 * time.Second
-		edgeRows(t, 3, redlock.Config{NodeTimeout: timeout, TTL: time.Minute}, func(t *testing.T, e *edgeBed) {
+		const late = 2 * time.Second // below a node timeout, and twice that above it
+		edgeRows(t, 3, brief, func(t *testing.T, e *edgeBed) {
 			for i := range e.proxies {
 				e.delayReplies(i, late)
 			}
@@ -66,9 +66,7 @@ func TestALockWithoutExpiryHasANodeTimeoutForEachOfItsTwoRoundTrips(t *testing.T
 					t.Error(err)
 				}
 			})
-			if took < 2*late || took > 2*timeout+soon {
-				t.Errorf("it took %v", took)
-			}
+			wantBound(t, took, 2*late)
 		})
 	})
 	t.Run("one that is not persisted ends", func(t *testing.T) {
@@ -80,9 +78,7 @@ func TestALockWithoutExpiryHasANodeTimeoutForEachOfItsTwoRoundTrips(t *testing.T
 				_, err := e.m.TryLock(t.Context(), resource, redlock.WithNoExpiry())
 				wantMatch(t, err, redlock.ErrNoQuorum)
 			})
-			if took < nodeTimeout || took > 2*nodeTimeout+soon {
-				t.Errorf("it took %v", took)
-			}
+			wantBound(t, took, nodeTimeout) // the first of the two is answered at once
 			e.mend(t)
 			e.WantFree(t, resource, 10*time.Second)
 		})
@@ -90,6 +86,7 @@ func TestALockWithoutExpiryHasANodeTimeoutForEachOfItsTwoRoundTrips(t *testing.T
 }
 
 func TestACallThatFindsItsScriptsForgottenEndsWithinTwoNodeTimeouts(t *testing.T) {
+	t.Parallel()
 	rowsWith(t, 3, servers.Options{}, func(t *testing.T, q *Quorum) {
 		e := newEdgeBed(t, q, brief, nil)
 		lock := e.mustTake(t)

@@ -95,7 +95,7 @@ func TestLockWithATokenWaitsUntilEveryNodeHasAnsweredItsRelease(t *testing.T) {
 
 func TestATokenThatANodeHasNotAnsweredIsUsedAgainWhenItsTTLHasPassed(t *testing.T) {
 	t.Parallel()
-	cfg := redlock.Config{NodeTimeout: nodeTimeout, TTL: 4 * time.Second}
+	cfg := redlock.Config{NodeTimeout: time.Second, TTL: 4 * time.Second}
 	edgeRows(t, 3, cfg, func(t *testing.T, e *edgeBed) {
 		resource := e.Resource(t)
 		e.holdCommands("", 2) // the acquire too: its vote is unknown

@@ -41,6 +41,7 @@ func TestWithAGivenTokenTheVerdictWaitsForAllNodes(t *testing.T) {
 		})
 	})
 	t.Run("for a node timeout at most", func(t *testing.T) {
+		t.Parallel()
 		edgeRows(t, 3, brief, func(t *testing.T, e *edgeBed) {
 			e.holdCommands("EVALSHA", 2)
 			wantBound(t, timed(func() {

@@ -144,7 +144,7 @@ func TestUnlockAfterSuccessIsReleasedAndAsksNobody(t *testing.T) {
 
 // lapsing is a lock that is over two seconds after it was taken, two seconds
 // before the nodes let go of it.
-var lapsing = redlock.Config{NodeTimeout: nodeTimeout, TTL: 4 * time.Second, Margin: 2 * time.Second}
+var lapsing = redlock.Config{NodeTimeout: time.Second, TTL: 4 * time.Second, Margin: 2 * time.Second}
 
 func TestUnlockOfALockThatIsOverIsItsErrWhateverTheVotes(t *testing.T) {
 	t.Parallel()
@@ -243,6 +243,7 @@ func TestOfConcurrentUnlocksTheFirstAsksAndTheOthersWaitForIt(t *testing.T) {
 		})
 	})
 	t.Run("else they have its error", func(t *testing.T) {
+		t.Parallel()
 		edgeRows(t, 3, brief, func(t *testing.T, e *edgeBed) {
 			lock := e.mustTake(t)
 			errs := unlockings(t, e, lock, func() {})

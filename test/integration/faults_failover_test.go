@@ -132,8 +132,7 @@ func withReplicas(t *testing.T, test func(t *testing.T, q *Quorum, replicas []*s
 func TestAVoteWhoseReplicaIsSilentDoesNotCount(t *testing.T) {
 	t.Parallel()
 	withReplicas(t, func(t *testing.T, q *Quorum, replicas []*servers.Server) {
-		const nodeTimeout = time.Second
-		m := newConnected(t, q, redlock.Config{NodeTimeout: nodeTimeout, TTL: time.Minute})
+		m := newConnected(t, q, brief)
 		held := wantLock(t, m, q.Resource(t), 30*time.Second)
 		q.WantEverywhere(t, held.Resource(), held.Token(), time.Second)
 

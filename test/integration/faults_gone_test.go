@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -87,32 +88,32 @@ func checkLocked(m *redlock.Manager, resource string, want bool) error {
 func TestWithoutAMajorityEveryCallFailsInTimeAndNamesTheNodesThatAreGone(t *testing.T) {
 	t.Parallel()
 	eachAbsence(t, 5, func(t *testing.T, q *Quorum, away absence) {
-		const nodeTimeout = 500 * time.Millisecond
-		m := newConnected(t, q, redlock.Config{NodeTimeout: nodeTimeout, TTL: time.Minute})
+		m := newConnected(t, q, brief)
 		held := mustTry(t, m, q.Resource(t))
 		q.WantEverywhere(t, held.Resource(), held.Token(), time.Second)
 		for _, s := range q.Servers[2:] {
 			away.leave(s, t)
 		}
 		until, ctx := held.Until(), t.Context()
-		for _, step := range []struct {
-			name string
-			call func() error
-		}{
-			{"TryLock", func() error { _, err := m.TryLock(ctx, q.Resource(t)); return err }},
-			{"Extend", func() error { return held.Extend(ctx, 2*time.Minute) }},
-			{"IsHeld", func() error { _, err := held.IsHeld(ctx); return err }},
-			{"IsLocked", func() error { _, err := m.IsLocked(ctx, held.Resource()); return err }},
-			{"Ping", func() error { return m.Ping(ctx) }},
+		var all sync.WaitGroup
+		for name, call := range map[string]func() error{
+			"TryLock":  func() error { _, err := m.TryLock(ctx, q.Resource(t)); return err },
+			"Extend":   func() error { return held.Extend(ctx, 2*time.Minute) },
+			"IsHeld":   func() error { _, err := held.IsHeld(ctx); return err },
+			"IsLocked": func() error { _, err := m.IsLocked(ctx, held.Resource()); return err },
+			"Ping":     func() error { return m.Ping(ctx) },
 		} {
-			err := inTime(t, step.name, nodeTimeout+2*time.Second, step.call)
-			wantNoQuorumOf(t, step.name, err, q, 2, 3, 4)
+			all.Go(func() {
+				err := inTime(t, name, nodeTimeout+soon, call)
+				wantNoQuorumOf(t, name, err, q, 2, 3, 4)
+			})
 		}
+		all.Wait()
 		if !held.Valid() || !held.Until().Equal(until) {
 			t.Errorf("calls without a majority have changed the lock: it is valid until %v (%v), want %v",
 				held.Until(), held.Err(), until)
 		}
-		err := inTime(t, "Unlock", nodeTimeout+2*time.Second, func() error { return held.Unlock(ctx) })
+		err := inTime(t, "Unlock", nodeTimeout+soon, func() error { return held.Unlock(ctx) })
 		wantNoQuorumOf(t, "Unlock", err, q, 2, 3, 4)
 		for _, s := range q.Servers[2:] {
 			away.back(s, t)
