@@ -43,14 +43,21 @@ func TestAfterAnIdleMinuteALockIsTakenAtOnce(t *testing.T) {
 	options := servers.Options{Config: []string{"timeout 20"}}
 	rowsWith(t, 3, options, func(t *testing.T, q *Quorum) {
 		proxies := q.Proxies(t)
-		m := newConnected(t, q, redlock.Config{NodeTimeout: 500 * time.Millisecond})
+		m := newConnected(t, q, redlock.Config{NodeTimeout: patience})
 		time.Sleep(30 * time.Second)
 		for _, p := range proxies {
 			p.Silence() // as a firewall does that has forgotten the connection
 		}
 		time.Sleep(30 * time.Second)
-		lock := mustTry(t, m, q.Resource(t))
-		q.WantEverywhere(t, lock.Resource(), lock.Token(), time.Second)
+		var lock *redlock.Lock
+		err := inTime(t, "TryLock", time.Second, func() (err error) {
+			lock, err = m.TryLock(t.Context(), q.Resource(t))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.WantEverywhere(t, lock.Resource(), lock.Token(), 5*time.Second)
 		mustUnlock(t, lock)
 	})
 }
@@ -63,7 +70,7 @@ func TestAHalfOpenConnectionCostsVotesUntilItIsGivenUp(t *testing.T) {
 			proxies := q.Proxies(t)
 			m := newConnected(t, q, redlock.Config{NodeTimeout: 500 * time.Millisecond})
 			held := mustTry(t, m, q.Resource(t))
-			q.WantEverywhere(t, held.Resource(), held.Token(), time.Second)
+			q.WantEverywhere(t, held.Resource(), held.Token(), 5*time.Second)
 			proxies[0].Silence()
 			wantAllWorks(t, m, held, 2*time.Second)
 			wantVoteOf(t, q, m, q.Servers[0], comingBack+2*time.Second)
@@ -73,9 +80,9 @@ func TestAHalfOpenConnectionCostsVotesUntilItIsGivenUp(t *testing.T) {
 	t.Run("of all nodes", func(t *testing.T) {
 		rows(t, func(t *testing.T, q *Quorum) {
 			proxies := q.Proxies(t)
-			m := newConnected(t, q, redlock.Config{NodeTimeout: 500 * time.Millisecond})
+			m := newConnected(t, q, redlock.Config{NodeTimeout: 500 * time.Millisecond, TTL: lasting.TTL})
 			held := mustTry(t, m, q.Resource(t))
-			q.WantEverywhere(t, held.Resource(), held.Token(), time.Second)
+			q.WantEverywhere(t, held.Resource(), held.Token(), 5*time.Second)
 			for _, p := range proxies {
 				p.Silence()
 			}
@@ -87,8 +94,8 @@ func TestAHalfOpenConnectionCostsVotesUntilItIsGivenUp(t *testing.T) {
 			for _, s := range q.Servers {
 				wantVoteOf(t, q, m, s, comingBack)
 			}
-			q.WantFree(t, held.Resource(), 5*time.Second)
-			q.WantFree(t, resource, 5*time.Second)
+			q.WantFree(t, held.Resource(), lasting.TTL/4)
+			q.WantFree(t, resource, lasting.TTL/4)
 		})
 	})
 }
@@ -109,7 +116,7 @@ func TestConnectionsThatTheServersKillCostOnlyTheCommandThatCrossesTheClose(t *t
 				mustUnlock(t, crossing)
 			}
 			lock := mustTry(t, m, q.Resource(t))
-			q.WantEverywhere(t, lock.Resource(), lock.Token(), time.Second)
+			q.WantEverywhere(t, lock.Resource(), lock.Token(), 5*time.Second)
 			mustUnlock(t, lock)
 			q.WantFree(t, resource, 5*time.Second)
 		}
