@@ -2,7 +2,10 @@ package contract_test
 
 import (
 	"errors"
+	"syscall"
 	"testing"
+
+	"github.com/hashicorp/go-multierror"
 
 	"github.com/redlock-go/redlock/redlock"
 )
@@ -47,5 +50,25 @@ func TestStructErrorsUnwrapToWhatTheyCarry(t *testing.T) {
 	cause := errors.New("cause")
 	if err := (&redlock.NodeError{Node: "10.0.0.1:6379", Err: cause}); !errors.Is(err, cause) {
 		t.Errorf("%v does not match its cause", err)
+	}
+	m, err := redlock.New(redlock.Config{Nodes: []redlock.Node{redlock.Addr("127.0.0.1", 1)}}) // nobody listens
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = m.TryLock(t.Context(), "a")
+	var quorum *redlock.QuorumError
+	if !errors.As(err, &quorum) || !errors.Is(quorum, redlock.ErrNoQuorum) {
+		t.Fatalf("got %v, want a *QuorumError that matches ErrNoQuorum", err)
+	}
+	var nodes *multierror.Error
+	var node *redlock.NodeError
+	if !errors.As(quorum, &nodes) || !errors.As(quorum, &node) || node.Node != "127.0.0.1:1" {
+		t.Errorf("%v does not unwrap to the error of its node", quorum)
+	}
+	if !errors.Is(quorum, syscall.ECONNREFUSED) {
+		t.Errorf("%v does not match what its node failed for", quorum)
+	}
+	if err := m.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -43,8 +43,8 @@ func onRealServers(t *testing.T, env ...string) {
 		t.Errorf("it told:\n%s", out)
 	}
 	for _, server := range started {
-		if keys := server.Client.Keys(t.Context(), "*").Val(); len(keys) > 0 {
-			t.Errorf("%s has %q", server.Addr, keys)
+		if keys, err := server.Client.Keys(t.Context(), "*").Result(); err != nil || len(keys) > 0 {
+			t.Errorf("%s has %q (%v)", server.Addr, keys, err)
 		}
 	}
 }

@@ -26,7 +26,7 @@ func TestALockSurvivesTheFailoverOfOneNodeAndTheNodeVotesWithTheNewMaster(t *tes
 				nameConnections(t, q, s)
 				m := newConnected(t, q, briskly)
 				held := mustTry(t, m, q.Resource(t))
-				q.WantEverywhere(t, held.Resource(), held.Token(), time.Second)
+				q.WantEverywhere(t, held.Resource(), held.Token(), 5*time.Second)
 				group, old := s.Groups[0], s.Groups[0].Master(t)
 				if way.leave == nil {
 					group.Failover(t)
@@ -134,7 +134,7 @@ func TestAVoteWhoseReplicaIsSilentDoesNotCount(t *testing.T) {
 	withReplicas(t, func(t *testing.T, q *Quorum, replicas []*servers.Server) {
 		m := newConnected(t, q, brief)
 		held := wantLock(t, m, q.Resource(t), 30*time.Second)
-		q.WantEverywhere(t, held.Resource(), held.Token(), time.Second)
+		q.WantEverywhere(t, held.Resource(), held.Token(), 5*time.Second)
 
 		replicas[0].Pause(t)
 		minority := mustTry(t, m, q.Resource(t))
@@ -149,7 +149,7 @@ func TestAVoteWhoseReplicaIsSilentDoesNotCount(t *testing.T) {
 			"TryLock": func() error { _, err := m.TryLock(t.Context(), resource); return err },
 			"Extend":  func() error { return held.Extend(t.Context(), 2*time.Minute) },
 		} {
-			err := inTime(t, name, nodeTimeout+2*time.Second, call)
+			err := inTime(t, name, nodeTimeout+soon, call)
 			wantNoQuorumOf(t, name, err, q, 0, 1)
 		}
 		if !held.Valid() || !held.Until().Equal(until) {
@@ -183,7 +183,11 @@ func TestAGrantThatNoReplicaConfirmedLeavesNoKey(t *testing.T) {
 		}
 		resource := q.Resource(t)
 		_, err := m.TryLock(t.Context(), resource)
-		wantNoQuorumOf(t, "TryLock", err, q, 0, 1, 2)
+		wantMatch(t, err, redlock.ErrNoQuorum)
+		wantNoMatch(t, err, redlock.ErrTaken)
+		if n := len(nodeErrors(err)); n < 2 { // two that fail decide: the third is not waited for
+			t.Errorf("%d nodes are named in %v", n, err)
+		}
 		q.WantFree(t, resource, 5*time.Second) // on the masters, before the replicas go on
 		for _, replica := range replicas {
 			replica.Continue(t)
@@ -193,8 +197,8 @@ func TestAGrantThatNoReplicaConfirmedLeavesNoKey(t *testing.T) {
 		}
 		q.WantFree(t, resource, time.Second)
 		for i, replica := range replicas {
-			if n := replica.Client.Exists(t.Context(), resource).Val(); n != 0 {
-				t.Errorf("replica %d has kept the key", i)
+			if n, err := replica.Client.Exists(t.Context(), resource).Result(); err != nil || n != 0 {
+				t.Errorf("replica %d has kept the key: %d (%v)", i, n, err)
 			}
 		}
 	})
