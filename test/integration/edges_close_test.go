@@ -79,13 +79,13 @@ func TestCloseReleasesWhatIsHeldAndItsLocksEndReleased(t *testing.T) {
 	})
 }
 
-// closeDuring closes the manager while call is in progress, and wants ErrClosed of
-// it before the nodes are heard again.
-func closeDuring(t *testing.T, e *edgeBed, call func() error) {
+// closeDuring closes the manager while call is in progress, once begun returns, and
+// wants ErrClosed of it before the nodes are heard again.
+func closeDuring(t *testing.T, e *edgeBed, begun func(), call func() error) {
 	t.Helper()
 	ended, closed := make(chan error, 1), make(chan error, 1)
 	go func() { ended <- call() }()
-	time.Sleep(100 * time.Millisecond) // until it waits
+	begun()
 	go func() { closed <- e.m.Close(context.Background()) }()
 	select {
 	case err := <-ended:
@@ -99,13 +99,32 @@ func closeDuring(t *testing.T, e *edgeBed, call func() error) {
 	}
 }
 
+// asksFor makes what returns when every node has been sent n commands called name
+// more than before.
+func (e *edgeBed) asksFor(t *testing.T, n int, name string) (begun func()) {
+	var asked []int
+	for i := range e.proxies {
+		asked = append(asked, e.sent(i, name))
+	}
+	return func() {
+		t.Helper()
+		for i, before := range asked {
+			e.awaitSent(t, name, before+n, i)
+		}
+	}
+}
+
 func TestCallsInProgressWhenAManagerClosesAreErrClosed(t *testing.T) {
 	for name, call := range closedCalls {
+		command := map[string]string{
+			"Lock": "SET", "TryLock": "SET", "Do": "SET", "IsLocked": "EXISTS", "Ping": "PING",
+			"Extend": "EVALSHA", "ExtendBy": "EVALSHA", "Unlock": "EVALSHA", "IsHeld": "EVALSHA",
+		}[name]
 		t.Run(name, func(t *testing.T) {
 			edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
 				lock, resource := e.mustTake(t), e.Resource(t)
 				e.holdReplies("", 0, 1, 2)
-				closeDuring(t, e, func() error { return call(context.Background(), e.m, lock, resource) })
+				closeDuring(t, e, e.asksFor(t, 1, command), func() error { return call(context.Background(), e.m, lock, resource) })
 				wantOver(t, lock, redlock.ErrReleased)
 				e.WantFree(t, lock.Resource(), 10*time.Second)
 				e.WantFree(t, resource, 10*time.Second)
@@ -126,7 +145,8 @@ func TestCallsInProgressWhenAManagerClosesAreErrClosed(t *testing.T) {
 			edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
 				resource := e.Resource(t)
 				e.Take(t, 3, resource, "someone", time.Minute)
-				closeDuring(t, e, func() error { return wait(context.Background(), e.m, resource) })
+				// The second try comes after a pause.
+				closeDuring(t, e, e.asksFor(t, 2, "SET"), func() error { return wait(context.Background(), e.m, resource) })
 				e.wantValues(t, resource, "someone", "someone", "someone")
 			})
 		})
@@ -134,7 +154,8 @@ func TestCallsInProgressWhenAManagerClosesAreErrClosed(t *testing.T) {
 	t.Run("Lock that waits for its token", func(t *testing.T) {
 		edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
 			resource := inUse(t, e)
-			closeDuring(t, e, func() error {
+			waits := func() { time.Sleep(100 * time.Millisecond) } // no node is asked for anything
+			closeDuring(t, e, waits, func() error {
 				_, err := e.m.Lock(context.Background(), resource, given)
 				return err
 			})
@@ -142,8 +163,10 @@ func TestCallsInProgressWhenAManagerClosesAreErrClosed(t *testing.T) {
 	})
 	t.Run("Do that runs its function", func(t *testing.T) {
 		edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
-			closeDuring(t, e, func() error {
+			runs := make(chan struct{})
+			closeDuring(t, e, func() { <-runs }, func() error {
 				return e.m.Do(context.Background(), e.Resource(t), func(ctx context.Context, lock *redlock.Lock) error {
+					close(runs)
 					<-ctx.Done()
 					wantMatch(t, context.Cause(ctx), redlock.ErrReleased)
 					wantMatch(t, lock.Err(), redlock.ErrReleased)
@@ -160,7 +183,7 @@ func TestASecondCloseWaitsForTheFirstWhileItsOwnContextLasts(t *testing.T) {
 		e.holdReleases(2)
 		first, third := make(chan error, 1), make(chan error, 1)
 		go func() { first <- e.m.Close(context.Background()) }()
-		<-lock.Done()
+		awaitEnd(t, lock)
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
 		if err := e.m.Close(ctx); err != nil || ctx.Err() == nil {

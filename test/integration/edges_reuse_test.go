@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -82,7 +83,7 @@ func TestLockWithATokenWaitsUntilEveryNodeHasAnsweredItsRelease(t *testing.T) {
 				if n := e.sent(0, "EVALSHA") - asked; n != 0 {
 					t.Errorf("node 0 was sent %d scripts", n)
 				}
-				time.AfterFunc(100*time.Millisecond, func() { e.mend(t) })
+				defer time.AfterFunc(100*time.Millisecond, func() { e.mend(t) }).Stop()
 				ctx, cancel = context.WithTimeout(t.Context(), slow.TTL/2)
 				defer cancel()
 				if err := call(ctx, e, resource); err != nil {
@@ -123,19 +124,19 @@ func TestLockWithATokenDoesNotTryAgainBeforeTheLastTryIsSettled(t *testing.T) {
 		resource := e.Resource(t)
 		e.takeOn(t, resource, "someone", 4*time.Second, 1, 2)
 		e.holdReleases(0)
-		tried := 0
-		time.AfterFunc(1500*time.Millisecond, func() {
-			tried = e.sent(1, "EVALSHA")
+		var tried atomic.Int64
+		defer time.AfterFunc(1500*time.Millisecond, func() {
+			tried.Store(int64(e.sent(1, "EVALSHA")))
 			e.mend(t)
-		})
+		}).Stop()
 		ctx, cancel := context.WithTimeout(t.Context(), slow.TTL/2)
 		defer cancel()
 		lock, err := e.m.Lock(ctx, resource, given)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := e.sent(1, "EVALSHA"); tried != 1 || n < 2 {
-			t.Errorf("it tried %d times before node 0 had answered, and %d times in all", tried, n)
+		if n := e.sent(1, "EVALSHA"); tried.Load() != 1 || n < 2 {
+			t.Errorf("it tried %d times before node 0 had answered, and %d times in all", tried.Load(), n)
 		}
 		if err := lock.Unlock(t.Context()); err != nil {
 			t.Error(err)

@@ -152,7 +152,7 @@ func TestUnlockOfALockThatIsOverIsItsErrWhateverTheVotes(t *testing.T) {
 		t.Parallel()
 		edgeRows(t, 3, lapsing, func(t *testing.T, e *edgeBed) {
 			lock := e.mustTake(t)
-			<-lock.Done()
+			awaitEnd(t, lock)
 			err := lock.Unlock(t.Context())
 			wantMatch(t, err, redlock.ErrExpired, redlock.ErrNotHeld)
 			wantNoMatch(t, err, redlock.ErrReleased, redlock.ErrNoQuorum)
@@ -163,7 +163,7 @@ func TestUnlockOfALockThatIsOverIsItsErrWhateverTheVotes(t *testing.T) {
 		edgeRows(t, 3, lapsing, func(t *testing.T, e *edgeBed) {
 			lock := e.mustTake(t)
 			e.cutOff(0, 1, 2)
-			<-lock.Done()
+			awaitEnd(t, lock)
 			err := lock.Unlock(t.Context())
 			wantMatch(t, err, redlock.ErrExpired)
 			wantNoMatch(t, err, redlock.ErrNoQuorum)
@@ -189,7 +189,7 @@ func TestUnlockOfALockThatIsOverAsksTheNodesAllTheSame(t *testing.T) {
 	edgeRows(t, 3, cfg, func(t *testing.T, e *edgeBed) {
 		lock := e.mustTake(t, redlock.WithToken("given"))
 		e.cutOff(0, 1, 2)
-		<-lock.Done()
+		awaitEnd(t, lock)
 		e.mend(t)
 		e.connect(t)
 		e.wantValues(t, lock.Resource(), "given", "given", "given")

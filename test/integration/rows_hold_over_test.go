@@ -20,7 +20,9 @@ var endings = []struct {
 	{"released", time.Minute, func(t *testing.T, _ *Quorum, lock *redlock.Lock) {
 		mustUnlock(t, lock)
 	}, redlock.ErrReleased},
-	{"expired", 3 * time.Second, func(_ *testing.T, _ *Quorum, lock *redlock.Lock) { <-lock.Done() }, redlock.ErrExpired},
+	{"expired", 3 * time.Second, func(t *testing.T, _ *Quorum, lock *redlock.Lock) {
+		awaitEnd(t, lock)
+	}, redlock.ErrExpired},
 	{"lost", time.Minute, func(t *testing.T, q *Quorum, lock *redlock.Lock) {
 		for _, s := range q.Servers {
 			if err := s.Client.Del(t.Context(), lock.Resource()).Err(); err != nil {
@@ -121,7 +123,7 @@ func TestALockThatCannotBeExtendedEndsAtItsOldEnd(t *testing.T) {
 		until := lock.Until()
 		down(proxies[:2]...)
 		wantMatch(t, lock.Extend(t.Context(), time.Minute), redlock.ErrNoQuorum)
-		<-lock.Done()
+		awaitEnd(t, lock)
 		if now := time.Now(); now.Before(until) || lock.Until() != until {
 			t.Errorf("it has ended at %v, its end is %v, before it was %v", now, lock.Until(), until)
 		}
@@ -162,7 +164,7 @@ func TestALockThatAMajorityDoesNotKeepIsLostWhenItIsExtended(t *testing.T) {
 				err := c.extend(t.Context(), lock)
 				wantMatch(t, err, redlock.ErrLost, redlock.ErrNotHeld)
 				wantNoMatch(t, err, redlock.ErrNoQuorum)
-				<-lock.Done()
+				awaitEnd(t, lock)
 				wantMatch(t, lock.Err(), redlock.ErrLost)
 				if lock.Valid() || lock.Remaining() != 0 {
 					t.Errorf("it is valid: %v, %v remain", lock.Valid(), lock.Remaining())

@@ -55,6 +55,7 @@ func TestASplitVoteWithADeadNodeIsWaitedOut(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 		defer cancel()
 		up := time.AfterFunc(3*time.Second, func() { heal(t, proxies[2]) })
+		defer up.Stop()
 		lock, err := q.New(t, redlock.Config{}).Lock(ctx, resource)
 		if err != nil {
 			t.Fatal(err)

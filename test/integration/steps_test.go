@@ -6,19 +6,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redlock-go/redlock/redlock"
 	"github.com/redlock-go/redlock/test/proxy"
 )
 
 // Steps that tests of many rows take.
 
-// awaitEnd returns when the lock is over.
-func awaitEnd(t *testing.T, lock *redlock.Lock) {
+// awaitEnd returns when the lock, or a context of it, is over.
+func awaitEnd(t testing.TB, ends interface{ Done() <-chan struct{} }) {
 	t.Helper()
 	select {
-	case <-lock.Done():
+	case <-ends.Done():
 	case <-time.After(10 * time.Second):
-		t.Fatalf("the lock does not end; %v are left", lock.Remaining())
+		t.Fatalf("it does not end: %v", ends)
 	}
 }
 

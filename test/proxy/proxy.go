@@ -109,11 +109,11 @@ func (p *Proxy) Down() {
 	p.Reset()
 }
 
-// Up accepts connections again.
+// Up accepts connections again. It can be called by any goroutine.
 func (p *Proxy) Up(t testing.TB) {
 	t.Helper()
 	if err := p.listen(); err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
 }
 
