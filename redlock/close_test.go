@@ -49,7 +49,7 @@ func TestALockThatEndsWhileCloseBeginsIsReleased(t *testing.T) {
 				return
 			}
 			go func() { closed <- m.Close(context.Background()) }()
-			<-time.After(1) // Close waits for what it is to wait for
+			<-time.After(1) //nolint:forbidigo // in a bubble: Close waits for what it is to wait for
 		}
 		r := newRig(t, 3, Config{TTL: 4 * time.Second}, WithLogger(slog.New(onWarning{slog.DiscardHandler, closing})))
 		m = r.Manager

@@ -1,13 +1,17 @@
 package redlock
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/redlock-go/redlock/internal/fakeredis"
 )
@@ -27,7 +31,7 @@ func TestAServerThatDoesNotKnowAUTHIsNoReasonToShowThePassword(t *testing.T) {
 }
 
 // mustHideItsPassword wants a call to fail, and its error to show no
-// credentials.
+// credentials. It is for bubbles.
 func mustHideItsPassword(t *testing.T, m *Manager) {
 	t.Helper()
 	for range 2 { // while it connects, and when it is down
@@ -35,22 +39,37 @@ func mustHideItsPassword(t *testing.T, m *Manager) {
 		if text := fmt.Sprint(err); err == nil || strings.Contains(text, "s3cret") || strings.Contains(text, "us3r") {
 			t.Errorf("got %v", err)
 		}
-		<-time.After(100 * time.Millisecond)
+		passTime(100 * time.Millisecond)
 	}
+}
+
+// repeating fails as package net does for an address that it cannot use, and asks no
+// name server: these errors repeat what they were given.
+func repeating(_ context.Context, network, address string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err == nil {
+		err = &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	}
+	return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 }
 
 func TestAURIInPlaceOfTheAddressOfAClientIsNotRepeatedInErrors(t *testing.T) {
 	for _, address := range []string{"redis://us3r:s3cret@h:1", "us3r:s3cret@h:1", "s3cret@h.invalid:1"} {
-		client := redis.NewClient(&redis.Options{Addr: address})
-		t.Cleanup(func() { _ = client.Close() })
-		m, err := New(Config{Nodes: []Node{Client(client)}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		mustHideItsPassword(t, m)
-		if err := m.Close(t.Context()); err != nil {
-			t.Error(err)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			client := redis.NewClient(&redis.Options{
+				Addr: address, Dialer: repeating,
+				MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}, // it looks names up
+			})
+			t.Cleanup(func() { _ = client.Close() })
+			m, err := New(Config{Nodes: []Node{Client(client)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustHideItsPassword(t, m)
+			if err := m.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

@@ -602,7 +602,7 @@ func TestAWatchReturnsAfterTheLastOfItsTasks(t *testing.T) {
 			dials.Add(1)
 			defer dials.Add(-1)
 			<-ctx.Done()
-			<-time.After(time.Millisecond) // it is slow to give up
+			<-time.After(time.Millisecond) //nolint:forbidigo // in a bubble: it is slow to give up
 			return nil, ctx.Err()
 		}
 		ended := make(chan struct{})
