@@ -30,6 +30,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if nodes := os.Getenv(holderEnv); nodes != "" {
+		if err := beHolder(nodes); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	os.Exit(run(m))
 }
 

@@ -32,6 +32,7 @@ var rowList = slices.Concat(
 	prefixed("Edges: ", "Votes", "Giving up", "Given tokens", "IsLocked", "Unlock", "Do", "Close", "Numbers",
 		"Fence", "Configuration"),
 	prefixed("Defect: ", defects...),
+	prefixed("Fault: ", faults...),
 	[]string{"Credentials"},
 )
 
@@ -51,7 +52,7 @@ var defects = []string{
 }
 
 // freeRows begin rows that no list holds.
-var freeRows = []string{"Fault: ", "Bad input: ", "Redsync: "}
+var freeRows = []string{"Bad input: ", "Redsync: "}
 
 func numbered(letter string, numbers ...int) []string {
 	names := make([]string, len(numbers))
