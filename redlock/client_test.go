@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -294,6 +295,38 @@ func TestAUsersClientSaysThatItCannotKeepALockWithoutExpiry(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		passTime(reaped)
+		r.mustHave("a", 0)
+	})
+}
+
+// Another connection of the client's pool is free meanwhile.
+func TestAReleaseThroughAUsersClientNeverOvertakesItsAcquire(t *testing.T) {
+	bringYourOwn(t, 3, func(t *testing.T, r *rig) {
+		r.connected()
+		for _, node := range r.nodes {
+			slow := true
+			node.OnCommand(func(c fakeredis.Command) (a fakeredis.Action) {
+				if c.Name == "EVAL" && slow {
+					slow, a.Delay = false, 700*time.Millisecond
+				}
+				return a
+			})
+		}
+		if _, err := r.TryLock(t.Context(), "a"); !errors.Is(err, ErrNoQuorum) {
+			t.Errorf("got %v", err)
+		}
+		passTime(time.Second)
+		for i, node := range r.nodes {
+			var order []string
+			for _, c := range node.Commands() {
+				if c.Name == "EVAL" {
+					order = append(order, c.Args[0])
+				}
+			}
+			if want := []string{scriptText[acquireScript], scriptText[releaseScript]}; !slices.Equal(order, want) {
+				t.Errorf("node %d executed %q", i, order)
+			}
+		}
 		r.mustHave("a", 0)
 	})
 }

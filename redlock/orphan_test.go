@@ -188,18 +188,26 @@ func TestAStoppedServerThatExecutesWhatItHasBufferedKeepsNoKey(t *testing.T) {
 }
 
 func TestUnlockReachesNodesThatDidNotAnswerTheAcquire(t *testing.T) {
-	bubble(t, 3, Config{}, func(t *testing.T, r *rig) {
-		r.connected()
-		r.nodes[2].Pause()
-		lock := r.mustLock(r.Manager, "a")
-		passTime(3 * time.Second)
-		if err := lock.Unlock(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		r.nodes[2].Resume()
-		passTime(reaped)
-		r.mustHave("a", 0)
-	})
+	pauses := map[string]time.Duration{
+		"on its connection": 100 * time.Millisecond,
+		"on a later one":    3 * time.Second,
+	}
+	for name, pause := range pauses {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, 3, Config{}, func(t *testing.T, r *rig) {
+				r.connected()
+				r.nodes[2].Pause()
+				lock := r.mustLock(r.Manager, "a")
+				passTime(pause)
+				if err := lock.Unlock(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				r.nodes[2].Resume()
+				passTime(reaped)
+				r.mustHave("a", 0)
+			})
+		})
+	}
 }
 
 func TestALockThatIsNeverUnlockedLeavesNoKeyOnANodeThatWasAway(t *testing.T) {

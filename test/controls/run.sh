@@ -7,6 +7,9 @@
 #   Rule: <number>
 #   <one sentence that says what is taken out>
 #   Test: <package> <regular expression for go test -run>
+#   Says: <extended regular expression>
+# Tests that are separated by | must all fail. Says is for a test that fails for
+# several reasons: one line of the log must match it.
 #
 # Arguments, if any, are the patches to run. Works with bash 3.2.
 set -euo pipefail
@@ -37,6 +40,16 @@ cd "$copy"
 # header prints one field of a patch.
 header() { sed -n "/^--- /q; s/^$2: //p" "$1"; }
 
+# without prints those of the tests named by $1, separated by |, of which no line of
+# the log says the result $2.
+without() {
+	local names name
+	names=$(sed -n "s/^--- $2: \([^ ]*\) .*/\1/p" "$log")
+	tr '|' '\n' <<<"$1" | while IFS= read -r name; do
+		grep -Eq -e "$name" <<<"$names" || echo "$name"
+	done
+}
+
 # run_tests runs the tests of a package that match a regular expression. Nearly
 # all of the time goes into building: the flags make that short, and let a
 # later run use what this one has built.
@@ -47,7 +60,7 @@ run_tests() {
 
 # require_green runs every named test of one package on the unpatched copy.
 require_green() {
-	local package=$1 all="" patch words
+	local package=$1 all="" patch words missing
 	for patch in "${patches[@]}"; do
 		read -r -a words <<<"$(header "$patch" Test)"
 		if [ "${words[0]}" = "$package" ]; then
@@ -62,15 +75,18 @@ require_green() {
 	for patch in "${patches[@]}"; do
 		read -r -a words <<<"$(header "$patch" Test)"
 		[ "${words[0]}" = "$package" ] || continue
-		if ! sed -n 's/^--- PASS: \([^ ]*\) .*/\1/p' "$log" | grep -Eq "${words[1]}"; then
-			echo "$(basename "$patch"): there is no test ${words[1]} in $package, or it was skipped."
+		missing=$(without "${words[1]}" PASS)
+		if [ -n "$missing" ]; then
+			echo "$(basename "$patch"): there is no test $missing in $package, or it was skipped."
 			exit 1
 		fi
 	done
 }
 
-# verdict says what became of the test of the patch that is applied.
+# verdict says what became of the tests of the patch that is applied: of the package
+# $1, the expression $2, and what the log must say, $3.
 verdict() {
+	local green
 	if run_tests "$1" "$2"; then
 		echo "STAYS GREEN without the rule: $2"
 	elif grep -Eq '\[(build|setup) failed\]' "$log"; then
@@ -79,6 +95,10 @@ verdict() {
 		echo "TIMES OUT instead of failing: $2"
 	elif ! grep -q '^--- FAIL: ' "$log"; then
 		echo "ENDS without a failed test: $(grep -m 1 -E '^(panic|fatal error|FAIL)' "$log")"
+	elif green=$(without "$2" FAIL) && [ -n "$green" ]; then
+		echo "STAYS GREEN without the rule:" $green
+	elif [ -n "$3" ] && ! grep -Eq -e "$3" "$log"; then
+		echo "FAILS FOR ANOTHER REASON: no line matches $3"
 	else
 		echo "red"
 	fi
@@ -97,7 +117,7 @@ failed=0
 for patch in "${patches[@]}"; do
 	read -r package expression <<<"$(header "$patch" Test)"
 	if git apply "$patch" 2>"$log"; then
-		outcome=$(verdict "$package" "$expression")
+		outcome=$(verdict "$package" "$expression" "$(header "$patch" Says)")
 		git apply -R "$patch"
 	else
 		outcome="NO LONGER APPLIES: $(head -n 1 "$log")"
