@@ -49,8 +49,7 @@ func TestABadArgumentIsNamedAndChangesNothing(t *testing.T) {
 			"to extend that one":        {other.Extend(ctx, lock, 0), "lock"},
 			"no function for Do":        {m.Do(ctx, "r", nil), "fn"},
 		} {
-			t.Log(name)
-			wantConfigError(t, bad.err, bad.field)
+			q.part(t, name, func(t *testing.T) { wantConfigError(t, bad.err, bad.field) })
 		}
 		if !lock.Valid() || !lock.Until().Equal(until) {
 			t.Errorf("the lock is %v until %v, was until %v", lock.Err(), lock.Until(), until)
@@ -86,12 +85,15 @@ func TestABadSettingIsNamedBeforeAnythingIsSent(t *testing.T) {
 			"a port out of range":    {redlock.Config{Nodes: []redlock.Node{{Host: "h", Port: 70000}}}, "nodes[0].port"},
 			"negative replicas":      {redlock.Config{Nodes: []redlock.Node{{Host: "h", Replicas: -1}}}, "nodes[0].replicas"},
 		} {
-			t.Log(name)
-			_, err := redlock.New(bad.cfg)
-			wantConfigError(t, err, bad.field)
+			q.part(t, name, func(t *testing.T) {
+				_, err := redlock.New(bad.cfg)
+				wantConfigError(t, err, bad.field)
+			})
 		}
-		_, err := redlock.ParseNodes([]any{"redis://h", map[string]any{"host": "h", "colour": "red"}})
-		wantConfigError(t, err, "nodes[1].colour")
+		q.part(t, "an unknown key", func(t *testing.T) {
+			_, err := redlock.ParseNodes([]any{"redis://h", map[string]any{"host": "h", "colour": "red"}})
+			wantConfigError(t, err, "nodes[1].colour")
+		})
 	})
 }
 

@@ -61,52 +61,61 @@ func TestANodeIsCalledByItsAddressAndDatabase(t *testing.T) {
 
 func TestTheVariableIsSeparatedByWhiteSpaceOrByACommaBeforeASchemeOrASlash(t *testing.T) {
 	rows(t, func(t *testing.T, q *Quorum) {
-		for text, want := range map[string]int{
-			"redis://a,redis://b redis://c":                3,
-			"redis://a:1,b:2,c:3?master=m,redis://d":       2,
-			"redis://a,/tmp/redis.sock":                    2,
-			"a:6379,b:6379,c:6379":                         3,
-			" redis://a\n\tredis://b ":                     2,
-			"redis://:p@a:26379,b:26379/5?master=leader":   1,
-			"rediss://a,unix:///tmp/redis.sock,redis://c":  3,
-			fmt.Sprintf("127.0.0.1:%d", q.Servers[0].Port): 1,
+		for name, c := range map[string]struct {
+			text  string
+			nodes int
+		}{
+			"a comma before a scheme, and a space":       {"redis://a,redis://b redis://c", 3},
+			"commas between Sentinels, one before a URI": {"redis://a:1,b:2,c:3?master=m,redis://d", 2},
+			"a comma before a slash":                     {"redis://a,/tmp/redis.sock", 2},
+			"every comma where there is no scheme":       {"a:6379,b:6379,c:6379", 3},
+			"white space of all kinds":                   {" redis://a\n\tredis://b ", 2},
+			"one Sentinel URI":                           {"redis://:p@a:26379,b:26379/5?master=leader", 1},
+			"several schemes":                            {"rediss://a,unix:///tmp/redis.sock,redis://c", 3},
+			"one address":                                {fmt.Sprintf("127.0.0.1:%d", q.Servers[0].Port), 1},
 		} {
-			if nodes, err := redlock.ParseNodes(text); err != nil || len(nodes) != want {
-				t.Errorf("%q: %v, %v, want %d nodes", text, nodes, err, want)
-			}
+			q.part(t, name, func(t *testing.T) {
+				if nodes, err := redlock.ParseNodes(c.text); err != nil || len(nodes) != c.nodes {
+					t.Errorf("%q: %v, %v, want %d nodes", c.text, nodes, err, c.nodes)
+				}
+			})
 		}
 	})
 }
 
 func TestAnUnsuitableURIIsAnError(t *testing.T) {
-	rows(t, func(t *testing.T, _ *Quorum) {
-		for uri, field := range map[string]string{
-			"redis://h/1?db=2":              "node.db",
-			"redis://:a@h?password=b":       "node.password",
-			"redis://h?db=1&db=1":           "node.db",
-			"redis://h?db=":                 "node.db",
-			"redis://h?colour=red":          "node.colour",
-			"redis://h/x":                   "node.db",
-			"http://h":                      "node",
-			"h":                             "node",
-			"redis://h1,h2":                 "node.master",
-			"redis://h?skip_verify=true":    "node.skip_verify",
-			"redis://h?addr=i":              "node.addr",
-			"redis://h?pool_size=x":         "node.pool_size",
-			"redis://h?read_timeout=x":      "node.read_timeout",
-			"redis://h?=1":                  "node",
-			"redis://h?minsize=2&maxsize=1": "node.minsize",
+	rows(t, func(t *testing.T, q *Quorum) {
+		for name, c := range map[string]struct{ uri, field string }{
+			"a db given twice":             {"redis://h/1?db=2", "node.db"},
+			"a password given twice":       {"redis://:a@h?password=b", "node.password"},
+			"a repeated key":               {"redis://h?db=1&db=1", "node.db"},
+			"a blank key":                  {"redis://h?db=", "node.db"},
+			"an unknown key":               {"redis://h?colour=red", "node.colour"},
+			"a bad db":                     {"redis://h/x", "node.db"},
+			"an unknown scheme":            {"http://h", "node"},
+			"no scheme and no port":        {"h", "node"},
+			"several hosts and no master":  {"redis://h1,h2", "node.master"},
+			"skip_verify":                  {"redis://h?skip_verify=true", "node.skip_verify"},
+			"a second address":             {"redis://h?addr=i", "node.addr"},
+			"a bad value that is ignored":  {"redis://h?pool_size=x", "node.pool_size"},
+			"a bad duration that is, too":  {"redis://h?read_timeout=x", "node.read_timeout"},
+			"a key without a name":         {"redis://h?=1", "node"},
+			"sizes that contradict others": {"redis://h?minsize=2&maxsize=1", "node.minsize"},
 		} {
-			t.Log(uri)
-			_, err := redlock.ParseNode(uri)
-			wantConfigError(t, err, field)
+			q.part(t, name, func(t *testing.T) {
+				_, err := redlock.ParseNode(c.uri)
+				wantConfigError(t, err, c.field)
+			})
 		}
-		for _, uri := range []string{
-			"redis://h?pool_size=3&max_retries=2&read_timeout=3s&protocol=3", "redis://h?minsize=1&maxsize=10&encoding=utf8",
+		for name, uri := range map[string]string{
+			"names of go-redis are ignored":   "redis://h?pool_size=3&max_retries=2&read_timeout=3s&protocol=3",
+			"names of aioredlock are ignored": "redis://h?minsize=1&maxsize=10&encoding=utf8",
 		} {
-			if _, err := redlock.ParseNode(uri); err != nil {
-				t.Errorf("%q: %v", uri, err)
-			}
+			q.part(t, name, func(t *testing.T) {
+				if _, err := redlock.ParseNode(uri); err != nil {
+					t.Errorf("%q: %v", uri, err)
+				}
+			})
 		}
 	})
 }

@@ -224,10 +224,12 @@ func TestABadSettingIsAnErrorOfNewThatNamesTheField(t *testing.T) {
 			"nodes[1].replicas": func(c *redlock.Config) { c.Nodes[1].Replicas = -1 },
 			"nodes[2]":          func(c *redlock.Config) { c.Nodes[2] = c.Nodes[0] },
 		} {
-			cfg := redlock.Config{Nodes: append([]redlock.Node(nil), q.Nodes...)}
-			spoil(&cfg)
-			_, err := redlock.New(cfg)
-			wantConfigError(t, err, field)
+			q.part(t, field, func(t *testing.T) {
+				cfg := redlock.Config{Nodes: append([]redlock.Node(nil), q.Nodes...)}
+				spoil(&cfg)
+				_, err := redlock.New(cfg)
+				wantConfigError(t, err, field)
+			})
 		}
 	})
 }
@@ -241,17 +243,24 @@ func TestABadArgumentOfACallNamesTheFieldAndNothingIsSent(t *testing.T) {
 			_, err := m.TryLock(t.Context(), resource, opts...)
 			return err
 		}
-		wantConfigError(t, try(""), "resource")
-		wantConfigError(t, try(strings.Repeat("x", 1025)), "resource")
-		wantConfigError(t, try(resource, redlock.WithTTL(-1)), "ttl")
-		wantConfigError(t, try(resource, redlock.WithTTL(time.Millisecond)), "ttl")
-		wantConfigError(t, try(resource, redlock.WithMaxHold(0)), "max_hold")
-		wantConfigError(t, try(resource, redlock.WithToken("")), "token")
-		wantConfigError(t, try(resource, redlock.WithAttempts(-1)), "attempts")
-		wantConfigError(t, try(resource, redlock.WithBackoff(nil)), "backoff")
-		wantConfigError(t, lock.Extend(t.Context(), -1), "ttl")
-		wantConfigError(t, lock.Extend(t.Context(), time.Millisecond), "ttl")
-		wantConfigError(t, lock.ExtendBy(t.Context(), 0), "d")
+		for name, bad := range map[string]struct {
+			err   error
+			field string
+		}{
+			"an empty resource":      {try(""), "resource"},
+			"a resource above 1 KiB": {try(strings.Repeat("x", 1025)), "resource"},
+			"a negative TTL":         {try(resource, redlock.WithTTL(-1)), "ttl"},
+			"a TTL within its drift": {try(resource, redlock.WithTTL(time.Millisecond)), "ttl"},
+			"a limit of nothing":     {try(resource, redlock.WithMaxHold(0)), "max_hold"},
+			"an empty token":         {try(resource, redlock.WithToken("")), "token"},
+			"negative attempts":      {try(resource, redlock.WithAttempts(-1)), "attempts"},
+			"no function for pauses": {try(resource, redlock.WithBackoff(nil)), "backoff"},
+			"a negative Extend":      {lock.Extend(t.Context(), -1), "ttl"},
+			"an Extend within drift": {lock.Extend(t.Context(), time.Millisecond), "ttl"},
+			"an ExtendBy of nothing": {lock.ExtendBy(t.Context(), 0), "d"},
+		} {
+			e.part(t, name, func(t *testing.T) { wantConfigError(t, bad.err, bad.field) })
+		}
 		e.quieten(t)
 		if n := e.sentAny() - before; n != 0 {
 			t.Errorf("%d commands were sent", n)

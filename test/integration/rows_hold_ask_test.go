@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -33,14 +34,16 @@ func TestIsLockedIsWhatAMajoritySaysOrThatItCannotBeSaid(t *testing.T) {
 			{5, 3, false, redlock.ErrNoQuorum},
 			{0, 5, false, redlock.ErrNoQuorum},
 		} {
-			resource := q.Resource(t)
-			q.Take(t, c.taken, resource, "someone", time.Minute)
-			down(proxies[5-c.dead:]...)
-			locked, err := q.New(t, redlock.Config{}).IsLocked(t.Context(), resource)
-			if locked != c.locked || !errors.Is(err, c.err) {
-				t.Errorf("%d of 5 nodes have it, %d are dead: %v, %v", c.taken, c.dead, locked, err)
-			}
-			heal(t, proxies[5-c.dead:]...)
+			q.part(t, fmt.Sprintf("%d of 5 have it, %d are dead", c.taken, c.dead), func(t *testing.T) {
+				resource := q.Resource(t)
+				q.Take(t, c.taken, resource, "someone", time.Minute)
+				down(proxies[5-c.dead:]...)
+				locked, err := q.New(t, redlock.Config{}).IsLocked(t.Context(), resource)
+				if locked != c.locked || !errors.Is(err, c.err) {
+					t.Errorf("%d of 5 nodes have it, %d are dead: %v, %v", c.taken, c.dead, locked, err)
+				}
+				heal(t, proxies[5-c.dead:]...)
+			})
 		}
 	})
 }

@@ -74,31 +74,33 @@ func TestALockNeedsAMajorityOfTheNodes(t *testing.T) {
 			{4, 1, true}, {4, 2, false},
 			{5, 2, true}, {5, 3, false}, {5, 5, false},
 		} {
-			resource := q.Resource(t)
-			q.Take(t, c.foreign, resource, "someone", time.Minute)
-			m := connected(t, q.New(t, redlock.Config{Nodes: q.Nodes[:c.nodes], TTL: time.Minute}))
-			asked := setsOf(proxies)
-			lock, err := m.TryLock(t.Context(), resource)
-			switch {
-			case c.won && err != nil:
-				t.Errorf("%d of %d nodes are taken: %v", c.foreign, c.nodes, err)
-			case !c.won:
-				wantMatch(t, err, redlock.ErrTaken)
-				wantNoMatch(t, err, redlock.ErrNoQuorum)
-			default:
-				mustUnlock(t, lock)
-			}
-			settled(t, m)
-			for i, n := range setsOf(proxies) {
-				if want := i < c.nodes; (n-asked[i] == 1) != want || n-asked[i] > 1 {
-					t.Errorf("%d of %d nodes are taken: node %d was asked %d times", c.foreign, c.nodes, i, n-asked[i])
+			q.part(t, fmt.Sprintf("%d of %d are taken", c.foreign, c.nodes), func(t *testing.T) {
+				resource := q.Resource(t)
+				q.Take(t, c.foreign, resource, "someone", time.Minute)
+				m := connected(t, q.New(t, redlock.Config{Nodes: q.Nodes[:c.nodes], TTL: time.Minute}))
+				asked := setsOf(proxies)
+				lock, err := m.TryLock(t.Context(), resource)
+				switch {
+				case c.won && err != nil:
+					t.Errorf("%d of %d nodes are taken: %v", c.foreign, c.nodes, err)
+				case !c.won:
+					wantMatch(t, err, redlock.ErrTaken)
+					wantNoMatch(t, err, redlock.ErrNoQuorum)
+				default:
+					mustUnlock(t, lock)
 				}
-			}
-			left := make([]string, 5)
-			for i := range c.foreign {
-				left[i] = "someone"
-			}
-			wantKept(t, q, resource, left...)
+				settled(t, m)
+				for i, n := range setsOf(proxies) {
+					if want := i < c.nodes; (n-asked[i] == 1) != want || n-asked[i] > 1 {
+						t.Errorf("%d of %d nodes are taken: node %d was asked %d times", c.foreign, c.nodes, i, n-asked[i])
+					}
+				}
+				left := make([]string, 5)
+				for i := range c.foreign {
+					left[i] = "someone"
+				}
+				wantKept(t, q, resource, left...)
+			})
 		}
 	})
 }
