@@ -19,11 +19,18 @@ const (
 	callers = 1024
 
 	// calm is how long a caller pauses between two calls, on average: all of them
-	// make 128 calls a second.
-	calm = 8 * time.Second
+	// make 200 calls a second.
+	calm = 5 * time.Second
 
-	// silence is how long the node answers nothing.
-	silence = 55 * time.Second
+	// owedAtMost is how many acquires a node may owe a release for. As many commands
+	// may wait for it, and on a new connection the releases come first: when enough
+	// calls have been made, in some 50 seconds, nearly all of that is used up.
+	owedAtMost = 8192
+	enough     = owedAtMost * 5 / 4
+
+	// span is how long a silent connection is borne. The node is silent for two of
+	// them more.
+	span = 4 * patience
 
 	// A manager has three goroutines for a connection, and some for a while when
 	// one ends. Here five nodes have one each.
@@ -35,6 +42,9 @@ const (
 
 	// What tests of the same process that run at the same time may need meanwhile.
 	othersHeap = 64 << 20
+
+	// How much more may be there a span later.
+	laterHeap = 8 << 20
 )
 
 // crowds is how many of these tests run now: they share a heap.
@@ -51,7 +61,7 @@ func TestANodeThatAnswersNothingCostsNoMemoryAndNoTime(t *testing.T) {
 		q.Nodes[4] = redlock.Addr("127.0.0.1", silent.Port)
 		goroutines := countGoroutines(t)
 		before := heap()
-		m := q.New(t, redlock.Config{NodeTimeout: 5 * time.Second})
+		m := q.New(t, redlock.Config{NodeTimeout: patience})
 		awaitNodes(t, m)
 		silent.Handle(func(m proxy.Message) proxy.Action {
 			if m.Direction == proxy.ToClient && (m.Name == "SET" || m.Name == "EVALSHA") {
@@ -60,11 +70,26 @@ func TestANodeThatAnswersNothingCostsNoMemoryAndNoTime(t *testing.T) {
 			return proxy.Pass
 		})
 		c := startCrowd(t, q, m)
-		time.Sleep(silence)
+		eventually(t, 2*time.Minute, func() error {
+			if n := c.calls(); n < enough {
+				return fmt.Errorf("%d calls were made", n)
+			}
+			return nil
+		})
+		then := leastHeap(span)
+		later := leastHeap(span)
+		if n := silent.Count("SET"); n > owedAtMost || n < owedAtMost*9/10 {
+			t.Errorf("it was sent %d acquires in %d calls, want %d", n, c.calls(), owedAtMost)
+		}
+		t.Logf("%d acquires, %d calls; the heap has grown by %d kB, and then by %d kB",
+			silent.Count("SET"), c.calls(), (then-before)>>10, (later-then)>>10)
+		if more := later - then; more > laterHeap {
+			t.Errorf("the heap has grown by %d MB although nothing more can be owed", more>>20)
+		}
 		if n := goroutines(); n > callers+ownGoroutines {
 			t.Errorf("%d goroutines run, for %d callers", n, callers)
 		}
-		if used := heap() - before; used > ownHeap*crowds.Load()+othersHeap {
+		if used := later - before; used > ownHeap*crowds.Load()+othersHeap {
 			t.Errorf("the heap has grown by %d MB", used>>20)
 		}
 		c.stop(t)
@@ -90,6 +115,15 @@ func heap() int64 {
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
 	return int64(stats.HeapAlloc)
+}
+
+// leastHeap is the least that is reachable during d.
+func leastHeap(d time.Duration) int64 {
+	least := heap()
+	for begun := time.Now(); time.Since(begun) < d; time.Sleep(time.Second) {
+		least = min(least, heap())
+	}
+	return least
 }
 
 // crowd are callers that take and give back a lock each, again and again.
@@ -132,6 +166,13 @@ func (c *crowd) lock(t *testing.T, m *redlock.Manager, resource string) {
 		c.took = append(c.took, time.Since(begun))
 		c.mu.Unlock()
 	}
+}
+
+// calls is how many calls are over.
+func (c *crowd) calls() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.took)
 }
 
 // stop ends the callers. It fails where they had to wait for the silent node: a
