@@ -20,7 +20,7 @@ func TestALockIsInvalidFromItsEndOnAlthoughTheNodesStillKeepIt(t *testing.T) {
 		proxies, resource := q.Proxies(t), q.Resource(t)
 		m := connected(t, q.New(t, redlock.Config{TTL: 2 * time.Second}))
 		lock := mustTry(t, m, resource)
-		q.WantEverywhere(t, resource, lock.Token(), time.Second)
+		q.WantEverywhere(t, resource, lock.Token(), 5*time.Second)
 		lapseIn(t, q, resource, time.Hour)
 		holdBack("EVALSHA", proxies...)
 		for time.Now().Before(lock.Until()) {
@@ -155,7 +155,7 @@ func TestATTLBelowAMillisecondDeletesNothing(t *testing.T) {
 	rows(t, func(t *testing.T, q *Quorum) {
 		m, resource := q.New(t, redlock.Config{TTL: time.Minute}), q.Resource(t)
 		lock := mustTry(t, m, resource)
-		q.WantEverywhere(t, resource, lock.Token(), time.Second)
+		q.WantEverywhere(t, resource, lock.Token(), 5*time.Second)
 		wantConfigError(t, lock.Extend(t.Context(), time.Nanosecond), "ttl")
 		wantConfigError(t, lock.Extend(t.Context(), time.Millisecond-1), "ttl")
 		if err := lock.ExtendBy(t.Context(), time.Nanosecond); err != nil {

@@ -67,7 +67,7 @@ func TestDoRenewsUntilItsFunctionReturnsAlsoWhenItsContextHasEnded(t *testing.T)
 		if err != nil {
 			t.Error(err)
 		}
-		q.WantFree(t, resource, 10*time.Second)
+		q.WantFree(t, resource, ttl/2) // what is left of the TTL is more
 	})
 }
 
@@ -77,9 +77,9 @@ var spoiled = map[string]struct {
 	spoil func(t *testing.T, e *edgeBed, lock *redlock.Lock)
 	want  error
 }{
-	"expired": {func(_ *testing.T, e *edgeBed, lock *redlock.Lock) {
+	"expired": {func(t *testing.T, e *edgeBed, lock *redlock.Lock) {
 		e.cutOff(0, 1, 2)
-		<-lock.Done()
+		awaitEnd(t, lock)
 	}, redlock.ErrExpired},
 	"lost": {func(t *testing.T, e *edgeBed, lock *redlock.Lock) {
 		e.takeOn(t, lock.Resource(), "thief", time.Minute, 0, 1)

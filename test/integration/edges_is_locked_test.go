@@ -29,7 +29,7 @@ func TestIsLockedCountsTheNodesOnWhichTheKeyExistsWhateverItsValue(t *testing.T)
 		}
 		wantLocked(t, m, resource, false)
 
-		lock, err := q.New(t, redlock.Config{}).TryLock(t.Context(), resource)
+		lock, err := q.New(t, redlock.Config{TTL: time.Minute}).TryLock(t.Context(), resource)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +92,7 @@ func TestIsHeldOfALockThatIsOverIsFalseWithItsErrAndAsksNobody(t *testing.T) {
 		e.Take(t, 3, lost.Resource(), "someone", time.Minute)
 		_, err := lost.IsHeld(t.Context())
 		wantMatch(t, err, redlock.ErrLost)
-		<-expired.Done()
+		awaitEnd(t, expired)
 		e.quieten(t)
 		asked := e.sentAny()
 		for lock, want := range map[*redlock.Lock]error{

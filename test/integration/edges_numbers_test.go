@@ -131,7 +131,7 @@ func TestMaxHoldCapsTheLockAndCutsAnExtendBeyondIt(t *testing.T) {
 				t.Errorf("it is trusted until %v after its attempt began", until.Sub(before))
 			}
 		}
-		<-lock.Done()
+		awaitEnd(t, lock)
 		wantOver(t, lock, redlock.ErrExpired)
 		e.WantFree(t, resource, 10*time.Second)
 	})
@@ -187,7 +187,8 @@ func TestTheArgumentOfABackoffIsOneForTheFirstPauseAndGrowsByOne(t *testing.T) {
 	})
 }
 
-// Renewals are jittered by a tenth: the median of what lies between them is not.
+// Renewals are jittered by a tenth, and a busy machine makes the time between them
+// longer: the shortest tells the alternatives apart.
 func TestTheRenewalIntervalIsAThirdOfTheTTLOrHalfOfTheValidityIfThatIsLess(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -218,9 +219,8 @@ func TestTheRenewalIntervalIsAThirdOfTheTTLOrHalfOfTheValidityIfThatIsLess(t *te
 				if err != nil || len(gaps) == 0 {
 					t.Fatalf("%d renewals, %v", len(gaps), err)
 				}
-				slices.Sort(gaps)
-				if median := gaps[len(gaps)/2]; median < c.want*85/100 || median > c.want*130/100 {
-					t.Errorf("the interval is %v, want about %v: %v", median, c.want, gaps)
+				if least := slices.Min(gaps); least < c.want*85/100 || least > c.want+300*time.Millisecond {
+					t.Errorf("the interval is %v, want about %v: %v", least, c.want, gaps)
 				}
 			})
 		})

@@ -57,7 +57,7 @@ func TestAServerThatAnswersWithErrorsCostsItsVoteAndSaysWhy(t *testing.T) {
 			onBadServers(t, g.options, func(t *testing.T, _, q *Quorum) {
 				m := q.New(t, redlock.Config{TTL: 20 * time.Second})
 				held := mustTry(t, m, q.Resource(t))
-				q.WantEverywhere(t, held.Resource(), held.Token(), time.Second)
+				q.WantEverywhere(t, held.Resource(), held.Token(), 5*time.Second)
 				endOne := suffer(t, g, q.Servers[0])
 				wantAllWorks(t, m, held, 10*time.Second)
 				endOther := suffer(t, g, q.Servers[1])

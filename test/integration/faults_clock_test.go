@@ -15,7 +15,7 @@ func TestANodeWhoseClockLeapsForwardTakesNoLockWithIt(t *testing.T) {
 	rowsWith(t, 3, withClock, func(t *testing.T, q *Quorum) {
 		ctx, m := t.Context(), q.New(t, redlock.Config{TTL: time.Minute})
 		held := mustTry(t, m, q.Resource(t))
-		q.WantEverywhere(t, held.Resource(), held.Token(), time.Second)
+		q.WantEverywhere(t, held.Resource(), held.Token(), 5*time.Second)
 		q.Servers[0].SetClock(t, time.Hour)
 		if value := q.Values(t, held.Resource())[0]; value != "" {
 			t.Errorf("an hour later the node still keeps %q", value)

@@ -18,7 +18,7 @@ func TestAMinorityThatIsGoneIsNotWaitedFor(t *testing.T) {
 		m := q.New(t, redlock.Config{NodeTimeout: nodeTimeout, TTL: time.Minute})
 		stranger := q.New(t, redlock.Config{NodeTimeout: nodeTimeout, TTL: time.Minute}) // not connected yet
 		held := mustTry(t, m, q.Resource(t))
-		q.WantEverywhere(t, held.Resource(), held.Token(), time.Second)
+		q.WantEverywhere(t, held.Resource(), held.Token(), 5*time.Second)
 		for _, s := range q.Servers[3:] {
 			away.leave(s, t)
 		}
@@ -90,7 +90,7 @@ func TestWithoutAMajorityEveryCallFailsInTimeAndNamesTheNodesThatAreGone(t *test
 	eachAbsence(t, 5, func(t *testing.T, q *Quorum, away absence) {
 		m := newConnected(t, q, brief)
 		held := mustTry(t, m, q.Resource(t))
-		q.WantEverywhere(t, held.Resource(), held.Token(), time.Second)
+		q.WantEverywhere(t, held.Resource(), held.Token(), 5*time.Second)
 		for _, s := range q.Servers[2:] {
 			away.leave(s, t)
 		}

@@ -106,7 +106,7 @@ func (question question) survives(t *testing.T, shared *Quorum, mishap mishap) {
 	for struck := 1; struck <= 2; struck++ {
 		m := newConnected(t, q, redlock.Config{NodeTimeout: 500 * time.Millisecond, TTL: 30 * time.Second})
 		held, free := mustTry(t, m, q.Resource(t)), q.Resource(t)
-		q.WantEverywhere(t, held.Resource(), held.Token(), time.Second)
+		q.WantEverywhere(t, held.Resource(), held.Token(), 5*time.Second)
 		for _, p := range proxies[:struck] {
 			mishap.strike(p, question.command)
 		}
@@ -155,7 +155,7 @@ func TestRepliesThatArriveTwiceEndTheConnectionAndCostAMinority(t *testing.T) {
 		p := q.Proxies(t)[0]
 		m := q.New(t, redlock.Config{})
 		held := mustTry(t, m, q.Resource(t))
-		q.WantEverywhere(t, held.Resource(), held.Token(), time.Second)
+		q.WantEverywhere(t, held.Resource(), held.Token(), 5*time.Second)
 		twice := mishap{"", proxy.ToClient, func(proxy.Message) proxy.Action { return proxy.Repeat }}
 		twice.strike(p, "EVALSHA")
 		wantAllWorks(t, m, held, 10*time.Second)

@@ -28,7 +28,7 @@ func onOneToFiveNodes(t *testing.T, options servers.Options, test func(t *testin
 func loseAndHold(t *testing.T, q *Quorum, m *redlock.Manager, leave func(testing.TB)) *redlock.Lock {
 	t.Helper()
 	held := mustTry(t, m, q.Resource(t))
-	q.WantEverywhere(t, held.Resource(), held.Token(), time.Second)
+	q.WantEverywhere(t, held.Resource(), held.Token(), 5*time.Second)
 	leave(t)
 	err := held.Extend(t.Context(), 0)
 	switch {
@@ -126,7 +126,7 @@ func TestALockOutlivesACrashOfAllNodesThatKeepTheirData(t *testing.T) {
 	rowsWith(t, 3, servers.Options{Durable: true}, func(t *testing.T, q *Quorum) {
 		m := newConnected(t, q, briskly)
 		held := mustTry(t, m, q.Resource(t))
-		q.WantEverywhere(t, held.Resource(), held.Token(), time.Second)
+		q.WantEverywhere(t, held.Resource(), held.Token(), 5*time.Second)
 		for _, s := range q.Servers {
 			s.Kill(t)
 		}
@@ -146,7 +146,7 @@ func TestALockIsLostWhenAMajorityComesBackEmpty(t *testing.T) {
 	rowsWith(t, 3, servers.Options{}, func(t *testing.T, q *Quorum) {
 		m := newConnected(t, q, briskly)
 		held := mustTry(t, m, q.Resource(t))
-		q.WantEverywhere(t, held.Resource(), held.Token(), time.Second)
+		q.WantEverywhere(t, held.Resource(), held.Token(), 5*time.Second)
 		for _, s := range q.Servers[1:] {
 			s.Restart(t)
 			wantVoteOf(t, q, m, s, comingBack)

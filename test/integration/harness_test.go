@@ -64,13 +64,13 @@ func TestARowHasMastersThatSentinelNames(t *testing.T) {
 func locksOnAll(t *testing.T, q *Quorum) {
 	t.Helper()
 	resource := q.Resource(t)
-	lock, err := q.New(t, redlock.Config{}).TryLock(t.Context(), resource)
+	lock, err := q.New(t, redlock.Config{TTL: time.Minute}).TryLock(t.Context(), resource)
 	if err != nil {
 		t.Fatal(err)
 	}
-	q.WantEverywhere(t, resource, lock.Token(), time.Second)
+	q.WantEverywhere(t, resource, lock.Token(), 5*time.Second)
 	if err := lock.Unlock(t.Context()); err != nil {
 		t.Error(err)
 	}
-	q.WantFree(t, resource, time.Second)
+	q.WantFree(t, resource, 5*time.Second)
 }

@@ -34,7 +34,7 @@ func TestRedsyncIsRefusedWhileWeHoldTheLock(t *testing.T) {
 	rows(t, func(t *testing.T, q *Quorum) {
 		resource := q.Resource(t)
 		lock := mustTry(t, q.New(t, redlock.Config{TTL: time.Minute}), resource)
-		q.WantEverywhere(t, resource, lock.Token(), time.Second)
+		q.WantEverywhere(t, resource, lock.Token(), 5*time.Second)
 		mutex := redsyncMutex(q, resource, time.Minute)
 		var taken *redsync.ErrTaken
 		if err := mutex.TryLockContext(t.Context()); !errors.As(err, &taken) {
@@ -79,7 +79,7 @@ func TestRedsyncDoesNotReleaseAKeyThatIsOurs(t *testing.T) {
 		}
 		q.WantFree(t, resource, 5*time.Second) // it has expired
 		lock := mustTry(t, q.New(t, redlock.Config{TTL: time.Minute}), resource)
-		q.WantEverywhere(t, resource, lock.Token(), time.Second)
+		q.WantEverywhere(t, resource, lock.Token(), 5*time.Second)
 		if ok, _ := mutex.UnlockContext(t.Context()); ok {
 			t.Error("redsync says that it has unlocked")
 		}

@@ -15,7 +15,7 @@ func TestUnlockDeletesTheKeyOnEveryNode(t *testing.T) {
 	rowsOn(t, 5, func(t *testing.T, q *Quorum) {
 		resource := q.Resource(t)
 		lock := mustTry(t, q.New(t, redlock.Config{TTL: time.Minute}), resource)
-		q.WantEverywhere(t, resource, lock.Token(), time.Second)
+		q.WantEverywhere(t, resource, lock.Token(), 5*time.Second)
 		if err := lock.Unlock(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +122,7 @@ func TestUnlockOfALockThatIsOverSaysWhy(t *testing.T) {
 	t.Run("its keys were deleted", func(t *testing.T) {
 		rows(t, func(t *testing.T, q *Quorum) {
 			lock := mustTry(t, q.New(t, redlock.Config{}), q.Resource(t))
-			q.WantEverywhere(t, lock.Resource(), lock.Token(), time.Second)
+			q.WantEverywhere(t, lock.Resource(), lock.Token(), 5*time.Second)
 			for _, s := range q.Servers[:2] {
 				s.Client.Del(t.Context(), lock.Resource())
 			}
@@ -162,7 +162,7 @@ func TestOurKeyIsDeletedWhereItStillStandsOfALockThatIsOver(t *testing.T) {
 		rows(t, func(t *testing.T, q *Quorum) {
 			resource := q.Resource(t)
 			lock := mustTry(t, q.New(t, redlock.Config{TTL: time.Minute}), resource)
-			q.WantEverywhere(t, resource, lock.Token(), time.Second)
+			q.WantEverywhere(t, resource, lock.Token(), 5*time.Second)
 			q.Take(t, 2, resource, "thief", time.Minute)
 			wantMatch(t, lock.Unlock(t.Context()), redlock.ErrLost)
 			eventually(t, time.Second, func() error {
