@@ -119,7 +119,7 @@ func (n *node) refusalLocked(c *command) (vote, error) {
 	if n.stream != nil {
 		waiting += len(n.stream.flight)
 	}
-	if waiting >= maxCommands || n.bytes >= maxBytes || c.req.reserves() && n.owed >= maxOwed {
+	if waiting >= maxCommands || n.bytes >= maxBytes || c.req.kind == acquire && n.owed >= maxOwed {
 		return rejected, errStalled
 	}
 	return pending, nil

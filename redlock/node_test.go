@@ -124,6 +124,12 @@ func TestAnUnansweredCommandEndsTheConnectionAfterASecond(t *testing.T) {
 	})
 }
 
+func (n *node) currentState() nodeState {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.state
+}
+
 func (n *node) currentStream() *stream {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -425,6 +431,10 @@ func TestAWriteThatDoesNotGoOutEndsTheConnectionAndBlocksNobody(t *testing.T) {
 		passTime(2 * time.Second)
 		if s := r.Manager.nodes[0].currentStream(); s != nil {
 			t.Error("the connection is still trusted")
+		}
+		passTime(3 * time.Second)
+		if r.Manager.nodes[0].currentState() != down {
+			t.Error("no other connection was tried: the write is still waited for")
 		}
 		r.nodes[0].Stall(false)
 		passTime(reaped)

@@ -72,9 +72,9 @@ func WithTTL(ttl time.Duration) LockOption {
 }
 
 // WithNoExpiry takes a lock that the nodes keep until it is unlocked. If its
-// holder dies, somebody has to remove it by hand. It is acquired with
-// [Config.TTL], so [WithTTL] does not go with it. Nodes made by [Client] cannot
-// keep one; a majority must be others.
+// holder dies, or a failover brings back what was just deleted, somebody has to
+// remove it by hand. It is acquired with [Config.TTL], so [WithTTL] does not go
+// with it. Nodes made by [Client] cannot keep one; a majority must be others.
 func WithNoExpiry() LockOption {
 	return lockOptionFunc(func(o *lockOptions) error {
 		o.noExpiry = true
