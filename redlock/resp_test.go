@@ -24,8 +24,10 @@ func TestARepliesBytesAreTakenWholeOrNotAtAll(t *testing.T) {
 
 func TestAReplyThatRedisDoesNotSendIsOutOfStep(t *testing.T) {
 	for _, broken := range []string{
-		"HTTP/1.1 400 Bad Request\r\n", "\r\n", "x", "+OK\n", "+O\rK\r\n", ":\r\n", ":+1\r\n", ":01\r\n", ":-0\r\n", ":1.5\r\n", ":one\r\n",
-		"$-2\r\n", "$01\r\na\r\n", "$99999999\r\n", "$1\r\nabc\r\n", "$1\r\na\nb", "*-2\r\n", "*1\r\n%1\r\n", "_\r\n", "#t\r\n",
+		"HTTP/1.1 400 Bad Request\r\n", "\r\n", "x", "+OK\n", "+O\rK\r\n",
+		":\r\n", ":+1\r\n", ":01\r\n", ":-0\r\n", ":1.5\r\n", ":one\r\n",
+		"$-2\r\n", "$01\r\na\r\n", "$99999999\r\n", "$1\r\nabc\r\n", "$1\r\na\nb",
+		"*-2\r\n", "*1\r\n%1\r\n", "_\r\n", "#t\r\n",
 		strings.Repeat("*1\r\n", 10),
 		"+" + strings.Repeat("a", maxReply+2),
 	} {
