@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,15 +99,15 @@ func TestACopyOfAnAcquireThatIsExecutedAfterItsReleaseIsReleasedToo(t *testing.T
 					node.Set("a", first, time.Second)
 				}
 				until := make(chan struct{})
-				copies := 0
+				var copies atomic.Int32
 				node.OnCommand(func(c fakeredis.Command) (a fakeredis.Action) {
-					if copies++; copies == 1 {
+					if copies.Add(1) == 1 {
 						a.Until = until // the client sends it again
 					}
 					return a
 				})
 				lock, err := m.TryLock(t.Context(), "a")
-				if copies < 2 {
+				if copies.Load() < 2 {
 					t.Error("there is one copy: nothing is shown")
 				}
 				if err == nil {
@@ -151,23 +152,23 @@ func TestUnlockThatAUsersClientSendsTwiceIsNoLossOfTheLock(t *testing.T) {
 
 func TestAFailoverOfAUsersClientBackToAnEarlierMasterIsNoLoadBalancer(t *testing.T) {
 	bubble(t, 2, Config{}, func(t *testing.T, r *rig) {
-		master := 0
+		var master atomic.Int32
 		client := redis.NewClient(&redis.Options{ // as redis.NewFailoverClient makes it
 			Addr: "FailoverClient", DisableIdentity: true, MaxRetries: -1, ReadTimeout: 100 * time.Millisecond,
 			Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
-				return r.net.DialContext(ctx, network, fmt.Sprintf("10.0.0.%d:6379", master+1))
+				return r.net.DialContext(ctx, network, fmt.Sprintf("10.0.0.%d:6379", master.Load()+1))
 			},
 			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		})
 		m := r.manager(Config{Nodes: []Node{Client(client)}})
-		for _, next := range []int{1, 0, 1} {
+		for _, next := range []int32{1, 0, 1} {
 			if err := m.Ping(t.Context()); err != nil {
 				t.Error(err)
 			}
-			r.nodes[master].Blackhole(true)
+			old := r.nodes[master.Load()]
+			old.Blackhole(true)
 			_ = m.Ping(t.Context()) // it finds the master gone
-			old := r.nodes[master]
-			master = next
+			master.Store(next)
 			passTime(5 * time.Second)
 			old.Blackhole(false)
 		}

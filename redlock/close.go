@@ -19,8 +19,8 @@ const grace = 5 * lastLinger
 // Close releases every lock that is held, waits for keys whose release is still
 // unconfirmed until they have expired, ends the connections that it made (not
 // the clients given by [Client]), and waits for every goroutine of the library.
-// It waits no longer than ctx, and returns its error then, with the nodes on
-// which keys are unconfirmed.
+// It waits no longer than ctx, and half a second for what is ending, and returns
+// ctx's error then, with the nodes on which keys are unconfirmed.
 //
 // Calls in progress and all later ones return [ErrClosed]. A second Close waits
 // for the first, while its own ctx lasts, and returns nil.

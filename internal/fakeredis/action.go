@@ -10,7 +10,6 @@ import (
 // Command is one that a node has received.
 type Command struct {
 	Conn int    // the client's id
-	Seq  int    // counts the node's commands, from 1
 	Name string // in capitals
 	Args []string
 }
@@ -23,7 +22,6 @@ type Action struct {
 	Cut       bool            // the connection is reset, and nothing executed
 	Drop      bool            // it is lost, and all behind it on its connection
 	Reply     string          // these bytes are sent, and nothing executed
-	Twice     bool            // it is executed twice; the second reply is sent
 	DropReply bool            // its reply is lost, and all behind it on its connection
 	CutReply  bool            // the connection is reset after CutAt bytes of the reply
 	CutAt     int
@@ -31,8 +29,7 @@ type Action struct {
 
 // take asks the test about a command and does as it says.
 func (n *Node) take(s *session, args []string) {
-	n.seq++
-	cmd := Command{Conn: s.id, Seq: n.seq, Name: strings.ToUpper(args[0]), Args: args[1:]}
+	cmd := Command{Conn: s.id, Name: strings.ToUpper(args[0]), Args: args[1:]}
 	a := n.ask(cmd)
 	if !s.open {
 		return
@@ -95,9 +92,6 @@ func (n *Node) apply(s *session, cmd Command, a Action) {
 	reply := a.Reply
 	if reply == "" {
 		reply = n.execute(s, cmd)
-		if a.Twice {
-			reply = n.execute(s, cmd)
-		}
 	}
 	s.next = func() { n.reply(s, reply, a) }
 	if s.blocked > 0 {

@@ -109,16 +109,6 @@ func TestADroppedReplyLeavesTheCommandExecuted(t *testing.T) {
 	})
 }
 
-func TestACommandExecutedTwiceSeesItself(t *testing.T) {
-	bubble(t, func(t *testing.T, n *Node) {
-		n.OnCommand(on("SET", Action{Twice: true}))
-		c := connect(t, n)
-		c.expect("$-1", "SET", "k", "v", "NX")
-		equal(t, "executed", n.Executed("SET"), 2)
-		c.expect("+PONG", "PING") // one reply, not two
-	})
-}
-
 func TestACutComesBeforeTheCommandIsExecuted(t *testing.T) {
 	bubble(t, func(t *testing.T, n *Node) {
 		n.OnCommand(on("SET", Action{Cut: true}))
@@ -162,7 +152,6 @@ func TestTheTestIsToldOfEachCommandInOrder(t *testing.T) {
 		c.reply()
 		equal(t, "commands", len(seen), 2)
 		equal(t, "name", seen[0].Name, "SET")
-		equal(t, "sequence", seen[1].Seq, 2)
 		equal(t, "connection", seen[1].Conn, 1)
 		equal(t, "arguments", slices.Equal(seen[0].Args, []string{"k", "v"}), true)
 	})

@@ -157,20 +157,6 @@ func TestACommandFailsAsItIsTold(t *testing.T) {
 	})
 }
 
-func TestAReplicaMayRefuseWrites(t *testing.T) {
-	bubble(t, func(t *testing.T, n *Node) {
-		c := connect(t, n)
-		n.SetReadOnly(true)
-		c.expect("-READONLY You can't write against a read only replica.", "SET", "k", "v")
-		answer := c.do("EVAL", scripts.Acquire, "1", "k", "token", "1000")
-		if !strings.HasPrefix(answer, "-READONLY ") || !strings.Contains(answer, "@user_script:") {
-			t.Error(answer)
-		}
-		n.SetReadOnly(false)
-		c.expect("+OK", "SET", "k", "v")
-	})
-}
-
 func TestErrorsInsideAScriptBeginWithTheirCode(t *testing.T) {
 	bubble(t, func(t *testing.T, n *Node) {
 		c := connect(t, n)

@@ -135,5 +135,5 @@ func (n *Node) record(s *session, name string, args []string) {
 	if len(n.log) == 2*maxLog {
 		n.log = slices.Delete(n.log, 0, maxLog)
 	}
-	n.log = append(n.log, Command{Conn: s.id, Seq: n.seq, Name: name, Args: args})
+	n.log = append(n.log, Command{Conn: s.id, Name: name, Args: args})
 }

@@ -38,7 +38,6 @@ type Node struct {
 	sessions  []*session // by id; those too that have closed, while anything may still be sent
 	arrivals  []arrival
 	lastID    int
-	seq       int
 	log       []Command
 	executed  map[string]int
 	closed    bool
@@ -227,20 +226,8 @@ func (n *Node) SetIdleTimeout(d time.Duration) { n.set(func() { n.idle = d }) }
 // SetMaxClients bounds the connections. 0: no bound.
 func (n *Node) SetMaxClients(k int) { n.set(func() { n.maxClients = k }) }
 
-// SetRole makes the node a "master" or a "slave". It refuses writes only after
-// SetReadOnly: a replica may be writable.
+// SetRole makes the node a "master" or a "slave", and that a writable one.
 func (n *Node) SetRole(role string) { n.set(func() { n.role = role }) }
-
-// SetReadOnly has the node refuse writes, as a replica does.
-func (n *Node) SetReadOnly(on bool) {
-	line := ""
-	if on {
-		line = "READONLY You can't write against a read only replica."
-	}
-	for _, command := range []string{"SET", "DEL", "PEXPIRE", "PERSIST", "HSET"} {
-		n.FailWith(command, line)
-	}
-}
 
 // SetMode makes the node "standalone", "sentinel" or "cluster".
 func (n *Node) SetMode(mode string) { n.set(func() { n.mode = mode }) }

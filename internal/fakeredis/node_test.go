@@ -301,7 +301,6 @@ func TestTheLogHasWhatWasExecutedAndByWhom(t *testing.T) {
 		equal(t, "name", log[0].Name, "SET")
 		equal(t, "argument", log[0].Args[0], "k")
 		equal(t, "client", log[1].Conn, 2)
-		equal(t, "sequence", log[1].Seq, 3)
 		equal(t, "SET", n.Executed("set"), 1)
 		equal(t, "GET", n.Executed("GET"), 0)
 		equal(t, "SETINFO", n.Executed("client|setinfo"), 1)
