@@ -142,9 +142,9 @@ func TestUnlockAfterSuccessIsReleasedAndAsksNobody(t *testing.T) {
 	})
 }
 
-// lapsing is a lock that is over two seconds after it was taken, two seconds
+// lapsing is a lock that is over two seconds after it was taken, ten seconds
 // before the nodes let go of it.
-var lapsing = redlock.Config{NodeTimeout: time.Second, TTL: 4 * time.Second, Margin: 2 * time.Second}
+var lapsing = redlock.Config{NodeTimeout: time.Second, TTL: 12 * time.Second, Margin: 10 * time.Second}
 
 func TestUnlockOfALockThatIsOverIsItsErrWhateverTheVotes(t *testing.T) {
 	t.Parallel()

@@ -95,6 +95,7 @@ func (c cancelledCall) cancelAfter(t *testing.T, q *Quorum, k int) (resource str
 		if err := lock.Unlock(ctx); err != nil {
 			t.Errorf("k=%d: unlock: %v", k, err)
 		}
+	case ended && c.taken > 0 && errors.Is(err, redlock.ErrTaken): // before the message, or after it
 	case ended && !errors.Is(err, context.Canceled):
 		t.Errorf("k=%d: got %v", k, err)
 	case ended: // it says so
