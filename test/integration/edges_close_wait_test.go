@@ -118,16 +118,23 @@ func TestCloseEndsTheConnectionsThatTheManagerMadeAndNoOthers(t *testing.T) {
 		proxies := q.Proxies(t)
 		client := slowClient(t, proxies[2])
 		q.Nodes[2] = redlock.Client(client)
-		m := q.New(t, redlock.Config{})
+		m := connected(t, q.New(t, redlock.Config{}))
 		if _, err := m.Lock(t.Context(), q.Resource(t)); err != nil {
 			t.Fatal(err)
+		}
+		for i, p := range proxies {
+			if p.Conns() == 0 {
+				t.Errorf("node %d had no connection", i)
+			}
 		}
 		if err := m.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, 10*time.Second, func() error {
-			if n := proxies[0].Conns() + proxies[1].Conns(); n != 0 {
-				return fmt.Errorf("%d connections are open", n)
+		eventually(t, time.Second, func() error {
+			for i, p := range proxies[:2] {
+				if n := p.Conns(); n != 0 {
+					return fmt.Errorf("node %d still has %d", i, n)
+				}
 			}
 			return nil
 		})
