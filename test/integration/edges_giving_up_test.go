@@ -108,14 +108,24 @@ func TestACallThatFindsItsScriptsForgottenEndsWithinTwoNodeTimeouts(t *testing.T
 	})
 }
 
+// gaveUp fails unless err is that of a Lock that has found no quorum and has no
+// deadline.
+func gaveUp(t *testing.T, err error) {
+	t.Helper()
+	wantMatch(t, err, redlock.ErrNoQuorum)
+	wantNoMatch(t, err, redlock.ErrTaken, context.DeadlineExceeded)
+}
+
 func TestLockGivesUpAfterThreeTriesWithoutAQuorumAndASecond(t *testing.T) {
 	t.Run("three tries take more than a second", func(t *testing.T) {
 		t.Parallel()
 		edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
 			e.cutOff(0, 1)
 			var made int
-			_, err := e.m.Lock(t.Context(), e.Resource(t), pauses(1100*time.Millisecond, &made))
-			wantMatch(t, err, redlock.ErrNoQuorum)
+			wantBound(t, timed(func() {
+				_, err := e.m.Lock(t.Context(), e.Resource(t), pauses(1100*time.Millisecond, &made))
+				gaveUp(t, err)
+			}), 2*1100*time.Millisecond)
 			if made != 2 {
 				t.Errorf("it made %d pauses", made)
 			}
@@ -128,7 +138,7 @@ func TestLockGivesUpAfterThreeTriesWithoutAQuorumAndASecond(t *testing.T) {
 			var made int
 			wantBound(t, timed(func() {
 				_, err := e.m.Lock(t.Context(), e.Resource(t), pauses(50*time.Millisecond, &made))
-				wantMatch(t, err, redlock.ErrNoQuorum)
+				gaveUp(t, err)
 			}), time.Second)
 			if made <= 2 {
 				t.Errorf("it made %d pauses", made)
@@ -141,7 +151,7 @@ func TestLockGivesUpAfterThreeTriesWithoutAQuorumAndASecond(t *testing.T) {
 			e.cutOff(0, 1)
 			wantBound(t, timed(func() {
 				_, err := e.m.Lock(t.Context(), e.Resource(t))
-				wantMatch(t, err, redlock.ErrNoQuorum)
+				gaveUp(t, err)
 			}), time.Second)
 		})
 	})
@@ -154,7 +164,7 @@ func TestLockGivesUpAfterThreeTriesWithoutAQuorumAndASecond(t *testing.T) {
 					t.Error("it ran")
 					return nil
 				})
-				wantMatch(t, err, redlock.ErrNoQuorum)
+				gaveUp(t, err)
 			}), time.Second)
 		})
 	})
@@ -197,6 +207,19 @@ func TestOnlyTheLastThreeTriesMakeLockGiveUp(t *testing.T) {
 }
 
 func TestAttemptsThatAreUsedUpEndALockThatFindsNoQuorum(t *testing.T) {
+	t.Run("one is made and nothing is waited for", func(t *testing.T) {
+		edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
+			e.cutOff(0, 1)
+			var made int
+			took := timed(func() {
+				_, err := e.m.Lock(t.Context(), e.Resource(t), redlock.WithAttempts(1), pauses(20*time.Second, &made))
+				wantMatch(t, err, redlock.ErrNoQuorum)
+			})
+			if made != 0 || took > 10*time.Second {
+				t.Errorf("it made %d pauses and took %v", made, took)
+			}
+		})
+	})
 	t.Run("two are made", func(t *testing.T) {
 		edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
 			e.cutOff(0, 1)
