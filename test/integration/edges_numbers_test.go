@@ -32,32 +32,6 @@ func (e *edgeBed) wantTTL(t *testing.T, key string, least, most time.Duration) {
 	}
 }
 
-func TestATTLThatLeavesNoValidityIsRefused(t *testing.T) {
-	// Of 100 ms the drift takes 3 ms; the margin is 97 ms.
-	cfg := redlock.Config{NodeTimeout: patience, TTL: time.Minute, Margin: 97 * time.Millisecond}
-	edgeRows(t, 3, cfg, func(t *testing.T, e *edgeBed) {
-		lock := e.mustTake(t)
-		e.quieten(t)
-		asked := e.sentAny()
-		for _, ttl := range []time.Duration{-1, -time.Hour, 1, time.Millisecond, 100 * time.Millisecond} {
-			_, err := e.m.TryLock(t.Context(), e.Resource(t), redlock.WithTTL(ttl))
-			wantConfigError(t, err, "ttl")
-			_, err = e.m.Lock(t.Context(), e.Resource(t), redlock.WithTTL(ttl))
-			wantConfigError(t, err, "ttl")
-			_, err = doAsLock(e.m)(t.Context(), e.Resource(t), redlock.WithTTL(ttl))
-			wantConfigError(t, err, "ttl")
-			wantConfigError(t, lock.Extend(t.Context(), ttl), "ttl")
-		}
-		e.quieten(t)
-		if n := e.sentAny() - asked; n != 0 {
-			t.Errorf("%d commands were sent", n)
-		}
-		if err := lock.Extend(t.Context(), 101*time.Millisecond); err != nil {
-			t.Errorf("a millisecond more: %v", err)
-		}
-	})
-}
-
 func TestAnExtendWithAnotherTTLDoesNotChangeTheLocksOwn(t *testing.T) {
 	edgeRows(t, 3, redlock.Config{NodeTimeout: patience, TTL: time.Minute}, func(t *testing.T, e *edgeBed) {
 		lock := e.mustTake(t)

@@ -33,23 +33,6 @@ func TestALockIsKeptUnderTheTokenThatItsCallerChose(t *testing.T) {
 	})
 }
 
-func TestATokenThatProvesNothingIsRefusedBeforeAnythingIsSent(t *testing.T) {
-	rows(t, func(t *testing.T, q *Quorum) {
-		w, resource := tap(t, q), q.Resource(t)
-		m := q.New(t, redlock.Config{})
-		for _, token := range []string{"", strings.Repeat("x", 513), "a\x1fb", "a\nb", "\x00"} {
-			_, err := m.TryLock(t.Context(), resource, redlock.WithToken(token))
-			wantConfigError(t, err, "token")
-			_, err = m.Lock(t.Context(), resource, redlock.WithToken(token))
-			wantConfigError(t, err, "token")
-		}
-		mustUnlock(t, mustTry(t, m, resource))
-		if n := len(w.attempts(resource)); n != 1 {
-			t.Errorf("the nodes were asked %d times more", n-1)
-		}
-	})
-}
-
 func TestEveryAttemptHasATokenOfItsOwn(t *testing.T) {
 	rows(t, func(t *testing.T, q *Quorum) {
 		w, resource := tap(t, q), q.Resource(t)

@@ -96,9 +96,11 @@ func TestATTLThatLeavesNoValidityIsRefusedBeforeAnythingIsSent(t *testing.T) {
 			ttl time.Duration
 		}{
 			{redlock.Config{}, -1},
+			{redlock.Config{}, -time.Hour},
 			{redlock.Config{}, 1}, // cut to whole milliseconds it would be none at all
 			{redlock.Config{}, 2 * ms},
 			{redlock.Config{Margin: time.Second}, 1012 * ms},
+			{redlock.Config{Margin: 97 * ms}, 100 * ms},                        // of which the drift takes 3 ms
 			{redlock.Config{Margin: time.Second, DriftFactor: 0.5}, 2004 * ms}, // all of it is drift and margin
 		} {
 			resource := q.Resource(t)
@@ -106,6 +108,8 @@ func TestATTLThatLeavesNoValidityIsRefusedBeforeAnythingIsSent(t *testing.T) {
 			_, err := m.TryLock(t.Context(), resource, redlock.WithTTL(c.ttl))
 			wantConfigError(t, err, "ttl")
 			_, err = m.Lock(t.Context(), resource, redlock.WithTTL(c.ttl))
+			wantConfigError(t, err, "ttl")
+			_, err = doAsLock(m)(t.Context(), resource, redlock.WithTTL(c.ttl))
 			wantConfigError(t, err, "ttl")
 
 			lock := mustTry(t, m, resource)
@@ -133,5 +137,10 @@ func TestATTLJustAboveDriftAndMarginIsNoMistake(t *testing.T) {
 		if errors.As(err, new(*redlock.ConfigError)) {
 			t.Error(err)
 		}
+		lock := mustTry(t, q.New(t, redlock.Config{Margin: 97 * time.Millisecond}), q.Resource(t))
+		if err := lock.Extend(t.Context(), 101*time.Millisecond); err != nil {
+			t.Errorf("a millisecond above drift and margin: %v", err)
+		}
+		mustUnlock(t, lock)
 	})
 }
