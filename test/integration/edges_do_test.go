@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -119,6 +120,9 @@ func TestDoJoinsTheErrorOfTheReleaseToThatOfItsFunction(t *testing.T) {
 		var joined interface{ Unwrap() []error }
 		if !errors.As(err, &joined) || joined.Unwrap()[0] != errWork {
 			t.Errorf("the first error of %v is not that of the function", err)
+		}
+		if err != nil && !strings.HasPrefix(err.Error(), errWork.Error()) {
+			t.Errorf("something else comes first: %v", err)
 		}
 	})
 }

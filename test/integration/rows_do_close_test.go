@@ -2,15 +2,11 @@ package integration
 
 import (
 	"context"
-	"errors"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/redlock-go/redlock/redlock"
 )
-
-var errOwn = errors.New("the function's own error")
 
 func TestDoReleasesAlsoWhenItsContextHasEnded(t *testing.T) {
 	rows(t, func(t *testing.T, q *Quorum) {
@@ -25,42 +21,6 @@ func TestDoReleasesAlsoWhenItsContextHasEnded(t *testing.T) {
 		wantMatch(t, err, context.Canceled)
 		wantNoMatch(t, err, redlock.ErrNotHeld, redlock.ErrNoQuorum)
 		q.WantFree(t, resource, time.Second)
-	})
-}
-
-// loseInDo runs Do with a function that has its lock stolen and returns err.
-func loseInDo(t *testing.T, q *Quorum, err error, opts ...redlock.LockOption) error {
-	t.Helper()
-	resource := q.Resource(t)
-	m := q.New(t, redlock.Config{TTL: time.Minute})
-	return m.Do(t.Context(), resource, func(context.Context, *redlock.Lock) error {
-		q.Take(t, 3, resource, "thief", time.Minute)
-		return err
-	}, opts...)
-}
-
-func TestTheErrorOfDosFunctionComesFirstAndThatOfTheReleaseIsJoined(t *testing.T) {
-	rows(t, func(t *testing.T, q *Quorum) {
-		err := loseInDo(t, q, errOwn)
-		wantMatch(t, err, errOwn, redlock.ErrLost)
-		if err != nil && !strings.HasPrefix(err.Error(), errOwn.Error()) {
-			t.Errorf("something else comes first: %v", err)
-		}
-	})
-}
-
-func TestTheErrorOfDosReleaseIsNotHiddenByAFunctionThatSucceeds(t *testing.T) {
-	rows(t, func(t *testing.T, q *Quorum) { wantMatch(t, loseInDo(t, q, nil), redlock.ErrLost) })
-}
-
-func TestTheErrorOfDosReleaseCanBeDropped(t *testing.T) {
-	rows(t, func(t *testing.T, q *Quorum) {
-		if err := loseInDo(t, q, nil, redlock.WithIgnoreReleaseError()); err != nil {
-			t.Errorf("got %v", err)
-		}
-		if err := loseInDo(t, q, errOwn, redlock.WithIgnoreReleaseError()); err != errOwn {
-			t.Errorf("got %v, want the function's error alone", err)
-		}
 	})
 }
 
