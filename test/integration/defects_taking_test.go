@@ -53,23 +53,6 @@ func TestAFailedAttemptIsReleasedBeforeTheNext(t *testing.T) {
 	})
 }
 
-func TestAWaiterWithoutADeadlineNoticesThatTheHoldersKeyExpires(t *testing.T) {
-	rows(t, func(t *testing.T, q *Quorum) {
-		m, resource := q.New(t, redlock.Config{}), q.Resource(t)
-		q.Take(t, 3, resource, "a holder that died", 500*time.Millisecond)
-		won := make(chan error, 1)
-		go func() { _, err := m.Lock(context.Background(), resource); won <- err }()
-		select {
-		case err := <-won:
-			if err != nil {
-				t.Error(err)
-			}
-		case <-time.After(15 * time.Second):
-			t.Error("it still waits")
-		}
-	})
-}
-
 func TestAWaitEndsWithItsDeadlineHoweverLongThePausesAre(t *testing.T) {
 	rows(t, func(t *testing.T, q *Quorum) {
 		m := q.New(t, redlock.Config{RetryDelayMin: 5 * time.Second, RetryDelayMax: 5 * time.Second})

@@ -142,25 +142,6 @@ func TestDoRenewsNoFurtherThanMaxHold(t *testing.T) {
 	})
 }
 
-func TestTheArgumentOfABackoffIsOneForTheFirstPauseAndGrowsByOne(t *testing.T) {
-	rows(t, func(t *testing.T, q *Quorum) {
-		m, resource := q.New(t, redlock.Config{}), q.Resource(t)
-		q.Take(t, 3, resource, "someone", time.Minute)
-		for range 2 { // anew for each call
-			var got []int
-			_, err := m.Lock(t.Context(), resource, redlock.WithAttempts(5),
-				redlock.WithBackoff(func(attempt int) time.Duration {
-					got = append(got, attempt)
-					return time.Millisecond
-				}))
-			wantMatch(t, err, redlock.ErrTaken)
-			if !slices.Equal(got, []int{1, 2, 3, 4}) {
-				t.Errorf("the arguments are %v", got)
-			}
-		}
-	})
-}
-
 // Renewals are jittered by a tenth, and a busy machine makes the time between them
 // longer: the shortest tells the alternatives apart.
 func TestTheRenewalIntervalIsAThirdOfTheTTLOrHalfOfTheValidityIfThatIsLess(t *testing.T) {

@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -75,37 +74,4 @@ func (s *story) want(sent ...string) func() error {
 		}
 		return nil
 	}
-}
-
-func TestEachTryHasATokenOfItsOwn(t *testing.T) {
-	rows(t, func(t *testing.T, q *Quorum) {
-		resource, proxies := q.Resource(t), q.Proxies(t)
-		q.Take(t, 2, resource, "someone", time.Minute)
-		m := q.New(t, redlock.Config{RetryDelayMin: time.Millisecond, RetryDelayMax: time.Millisecond})
-		var mu sync.Mutex
-		tokens := map[string]bool{}
-		for _, p := range proxies { // a try that two nodes refuse may never be sent to the third
-			p.Handle(func(m proxy.Message) proxy.Action {
-				mu.Lock()
-				defer mu.Unlock()
-				if m.Name == "SET" && m.Direction == proxy.ToServer {
-					tokens[m.Args[2]] = true
-				}
-				return proxy.Pass
-			})
-		}
-		if _, err := m.Lock(t.Context(), resource, redlock.WithAttempts(5)); !errors.Is(err, redlock.ErrTaken) {
-			t.Fatalf("got %v", err)
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		if len(tokens) != 5 {
-			t.Errorf("five tries had %d tokens: %v", len(tokens), tokens)
-		}
-		for token := range tokens {
-			if len(token) < 128/4 {
-				t.Errorf("%q is no 128 random bits", token)
-			}
-		}
-	})
 }

@@ -51,6 +51,9 @@ func TestEveryAttemptHasATokenOfItsOwn(t *testing.T) {
 			if n := len(a.at); n < 2 || n > 3 {
 				t.Errorf("%d nodes were sent %q, want a token for all", n, a.token)
 			}
+			if len(a.token) < 128/4 {
+				t.Errorf("%q is no 128 random bits", a.token)
+			}
 		}
 	})
 }

@@ -102,7 +102,7 @@ func TestAWaiterWithoutADeadlineGetsTheLockOfAHolderThatDied(t *testing.T) {
 		resource := q.Resource(t)
 		q.Take(t, 3, resource, "dead", 2*time.Second)
 		ctx, cancel := context.WithCancel(t.Context())
-		defer time.AfterFunc(40*time.Second, cancel).Stop()
+		defer time.AfterFunc(15*time.Second, cancel).Stop()
 		lock, err := q.New(t, redlock.Config{}).Lock(ctx, resource)
 		if err != nil {
 			t.Fatal(err)
@@ -203,17 +203,19 @@ func TestAFunctionOfTheCallersSetsThePauses(t *testing.T) {
 	rows(t, func(t *testing.T, q *Quorum) {
 		w := tap(t, q)
 		m := q.New(t, redlock.Config{RetryDelayMin: 20 * time.Second, RetryDelayMax: 20 * time.Second})
-		var asked []int
-		pauses := refused(t, q, w, m, 5, redlock.WithBackoff(func(attempt int) time.Duration {
-			asked = append(asked, attempt)
-			return time.Duration(attempt) * 100 * time.Millisecond
-		}))
-		if !slices.Equal(asked, []int{1, 2, 3, 4}) {
-			t.Errorf("it was asked for %v", asked)
-		}
-		for i, pause := range pauses {
-			if want := time.Duration(i+1) * 100 * time.Millisecond; pause < want || pause > 10*time.Second {
-				t.Errorf("pause %d took %v, want %v", i+1, pause, want)
+		for range 2 { // anew for each call
+			var asked []int
+			pauses := refused(t, q, w, m, 5, redlock.WithBackoff(func(attempt int) time.Duration {
+				asked = append(asked, attempt)
+				return time.Duration(attempt) * 100 * time.Millisecond
+			}))
+			if !slices.Equal(asked, []int{1, 2, 3, 4}) {
+				t.Errorf("it was asked for %v", asked)
+			}
+			for i, pause := range pauses {
+				if want := time.Duration(i+1) * 100 * time.Millisecond; pause < want || pause > 10*time.Second {
+					t.Errorf("pause %d took %v, want %v", i+1, pause, want)
+				}
 			}
 		}
 	})
