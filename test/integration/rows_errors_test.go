@@ -275,28 +275,34 @@ func TestAScriptFlushIsRecoveredOnceAndUnseen(t *testing.T) {
 		m := q.New(t, redlock.Config{TTL: time.Minute})
 		connected(t, m)
 		lock := mustTry(t, m, q.Resource(t))
-		for name, call := range map[string]func() error{
-			"Extend":        func() error { return lock.Extend(t.Context(), 0) },
-			"IsHeld":        func() error { _, err := lock.IsHeld(t.Context()); return err },
-			"a given token": func() error { mustTry(t, m, q.Resource(t), redlock.WithToken("chosen")); return nil },
-			"no expiry":     func() error { mustTry(t, m, q.Resource(t), redlock.WithNoExpiry()); return nil },
-			"Unlock":        func() error { return mustTry(t, m, q.Resource(t)).Unlock(t.Context()) },
+		q.WantEverywhere(t, lock.Resource(), lock.Token(), 5*time.Second)
+		for i, step := range []struct {
+			name string
+			call func() error
+		}{
+			{"Extend", func() error { return lock.Extend(t.Context(), 0) }},
+			{"IsHeld", func() error { _, err := lock.IsHeld(t.Context()); return err }},
+			{"a given token", func() error { mustTry(t, m, q.Resource(t), redlock.WithToken("chosen")); return nil }},
+			{"no expiry", func() error { mustTry(t, m, q.Resource(t), redlock.WithNoExpiry()); return nil }},
+			{"Unlock", func() error { return lock.Unlock(t.Context()) }},
 		} {
 			for _, s := range q.Servers {
 				if err := s.Client.ScriptFlush(t.Context()).Err(); err != nil {
 					t.Fatal(err)
 				}
 			}
-			spelled := proxies[0].Count("EVAL")
-			if err := call(); err != nil {
-				t.Errorf("%s: %v", name, err)
+			if err := step.call(); err != nil {
+				t.Errorf("%s: %v", step.name, err)
 			}
 			eventually(t, 5*time.Second, func() error {
-				if n := proxies[0].Count("EVAL") - spelled; n != 1 {
-					return fmt.Errorf("%s: the script was sent in full %d times", name, n)
+				for node, p := range proxies {
+					if n := p.Count("EVAL") - i; n != 1 {
+						return fmt.Errorf("%s: node %d was sent the script in full %d times", step.name, node, n)
+					}
 				}
 				return nil
 			})
 		}
+		q.WantFree(t, lock.Resource(), time.Second)
 	})
 }
