@@ -16,10 +16,11 @@ import (
 )
 
 func TestABadArgumentIsNamedAndChangesNothing(t *testing.T) {
-	rows(t, func(t *testing.T, q *Quorum) {
-		m := q.New(t, redlock.Config{})
-		other := q.New(t, redlock.Config{})
-		lock := mustTry(t, m, q.Resource(t))
+	edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
+		m, other := e.m, e.New(t, redlock.Config{})
+		lock, resource := e.mustTake(t), e.Resource(t)
+		e.quieten(t)
+		sent := e.sentAny()
 		ctx := t.Context()
 		try := func(resource string, opts ...redlock.LockOption) error {
 			_, err := m.TryLock(ctx, resource, opts...)
@@ -33,12 +34,13 @@ func TestABadArgumentIsNamedAndChangesNothing(t *testing.T) {
 			"an empty resource":         {try(""), "resource"},
 			"one above 1 KiB":           {try(strings.Repeat("r", 1025)), "resource"},
 			"one of the library's own":  {try("redlock:{fence}"), "resource"},
-			"a TTL within its drift":    {try("r", redlock.WithTTL(2*time.Millisecond)), "ttl"},
-			"a negative TTL":            {try("r", redlock.WithTTL(-time.Second)), "ttl"},
-			"negative attempts":         {try("r", redlock.WithAttempts(-1)), "attempts"},
-			"a negative limit":          {try("r", redlock.WithMaxHold(-time.Second)), "max_hold"},
-			"no function for pauses":    {try("r", redlock.WithBackoff(nil)), "backoff"},
-			"an empty token":            {try("r", redlock.WithToken("")), "token"},
+			"a TTL within its drift":    {try(resource, redlock.WithTTL(2*time.Millisecond)), "ttl"},
+			"a negative TTL":            {try(resource, redlock.WithTTL(-time.Second)), "ttl"},
+			"negative attempts":         {try(resource, redlock.WithAttempts(-1)), "attempts"},
+			"a negative limit":          {try(resource, redlock.WithMaxHold(-time.Second)), "max_hold"},
+			"a limit of nothing":        {try(resource, redlock.WithMaxHold(0)), "max_hold"},
+			"no function for pauses":    {try(resource, redlock.WithBackoff(nil)), "backoff"},
+			"an empty token":            {try(resource, redlock.WithToken("")), "token"},
 			"a negative Extend":         {lock.Extend(ctx, -time.Second), "ttl"},
 			"an Extend within drift":    {lock.Extend(ctx, time.Millisecond), "ttl"},
 			"an ExtendBy of nothing":    {lock.ExtendBy(ctx, 0), "d"},
@@ -47,15 +49,19 @@ func TestABadArgumentIsNamedAndChangesNothing(t *testing.T) {
 			"a nil lock to extend":      {m.Extend(ctx, nil, 0), "lock"},
 			"a lock of another manager": {other.Unlock(ctx, lock), "lock"},
 			"to extend that one":        {other.Extend(ctx, lock, 0), "lock"},
-			"no function for Do":        {m.Do(ctx, "r", nil), "fn"},
+			"no function for Do":        {m.Do(ctx, resource, nil), "fn"},
 		} {
-			q.part(t, name, func(t *testing.T) { wantConfigError(t, bad.err, bad.field) })
+			e.part(t, name, func(t *testing.T) { wantConfigError(t, bad.err, bad.field) })
+		}
+		e.quieten(t)
+		if n := e.sentAny() - sent; n != 0 {
+			t.Errorf("%d commands were sent", n)
 		}
 		if !lock.Valid() || !lock.Until().Equal(until) {
 			t.Errorf("the lock is %v until %v, was until %v", lock.Err(), lock.Until(), until)
 		}
-		q.WantFree(t, "r", time.Second)
-		q.WantEverywhere(t, lock.Resource(), lock.Token(), 5*time.Second)
+		e.WantFree(t, resource, 0)
+		e.WantEverywhere(t, lock.Resource(), lock.Token(), 5*time.Second)
 		mustUnlock(t, lock)
 	})
 }
@@ -63,6 +69,11 @@ func TestABadArgumentIsNamedAndChangesNothing(t *testing.T) {
 func TestABadSettingIsNamedBeforeAnythingIsSent(t *testing.T) {
 	rows(t, func(t *testing.T, q *Quorum) {
 		twice := slices.Concat(q.Nodes, q.Nodes[:1])
+		second := func(spoil func(node *redlock.Node)) redlock.Config {
+			nodes := slices.Clone(q.Nodes)
+			spoil(&nodes[1])
+			return redlock.Config{Nodes: nodes}
+		}
 		for name, bad := range map[string]struct {
 			cfg   redlock.Config
 			field string
@@ -73,6 +84,7 @@ func TestABadSettingIsNamedBeforeAnythingIsSent(t *testing.T) {
 			"negative node timeout":  {redlock.Config{Nodes: q.Nodes, NodeTimeout: -1}, "node_timeout"},
 			"negative delay":         {redlock.Config{Nodes: q.Nodes, RetryDelayMin: -1}, "retry_delay_min"},
 			"negative longest delay": {redlock.Config{Nodes: q.Nodes, RetryDelayMax: -1}, "retry_delay_max"},
+			"delays the wrong way":   {redlock.Config{Nodes: q.Nodes, RetryDelayMin: time.Hour}, "retry_delay_min"},
 			"negative attempts":      {redlock.Config{Nodes: q.Nodes, Attempts: -1}, "attempts"},
 			"negative drift":         {redlock.Config{Nodes: q.Nodes, DriftFactor: -0.1}, "drift_factor"},
 			"drift of the whole":     {redlock.Config{Nodes: q.Nodes, DriftFactor: 1}, "drift_factor"},
@@ -81,9 +93,12 @@ func TestABadSettingIsNamedBeforeAnythingIsSent(t *testing.T) {
 			"too long an interval":   {redlock.Config{Nodes: q.Nodes, RenewInterval: time.Minute}, "renew_interval"},
 			"no nodes":               {redlock.Config{Nodes: []redlock.Node{}}, "nodes"},
 			"a node twice":           {redlock.Config{Nodes: twice}, "nodes[3]"},
-			"a negative database":    {redlock.Config{Nodes: []redlock.Node{{Host: "h", DB: -1}}}, "nodes[0].db"},
-			"a port out of range":    {redlock.Config{Nodes: []redlock.Node{{Host: "h", Port: 70000}}}, "nodes[0].port"},
-			"negative replicas":      {redlock.Config{Nodes: []redlock.Node{{Host: "h", Replicas: -1}}}, "nodes[0].replicas"},
+			"an owner of two lines":  {redlock.Config{Nodes: q.Nodes, Owner: "a\nb"}, "owner"},
+			"a prefix with a brace":  {redlock.Config{Nodes: q.Nodes, KeyPrefix: "redlock:{"}, "key_prefix"},
+			"no host":                {second(func(node *redlock.Node) { node.Host = "" }), "nodes[1].host"},
+			"a negative database":    {second(func(node *redlock.Node) { node.DB = -1 }), "nodes[1].db"},
+			"a port out of range":    {second(func(node *redlock.Node) { node.Port = 65536 }), "nodes[1].port"},
+			"negative replicas":      {second(func(node *redlock.Node) { node.Replicas = -1 }), "nodes[1].replicas"},
 		} {
 			q.part(t, name, func(t *testing.T) {
 				_, err := redlock.New(bad.cfg)
