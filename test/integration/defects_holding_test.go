@@ -3,7 +3,6 @@ package integration
 import (
 	"context"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -215,52 +214,4 @@ func TestARenewalThatFailedIsTriedAgain(t *testing.T) {
 			t.Error(err)
 		}
 	})
-}
-
-func TestTheValidityCanBeReadWhileTheLockIsExtended(t *testing.T) {
-	rows(t, func(t *testing.T, q *Quorum) {
-		lock := mustTry(t, q.New(t, redlock.Config{TTL: time.Minute}), q.Resource(t))
-		stop := make(chan struct{})
-		var readers, writers sync.WaitGroup
-		for range 4 {
-			readers.Go(func() { readUntil(t, lock, stop) })
-		}
-		for i := range 4 {
-			writers.Go(func() {
-				for range 25 {
-					if err := lock.Extend(t.Context(), time.Minute+time.Duration(i)*time.Second); err != nil {
-						t.Error(err)
-					}
-					if err := lock.ExtendBy(t.Context(), time.Millisecond); err != nil {
-						t.Error(err)
-					}
-				}
-			})
-		}
-		writers.Wait()
-		close(stop)
-		readers.Wait()
-	})
-}
-
-// readUntil reads all that a lock knows of itself until stop is closed. Its end
-// must never come closer.
-func readUntil(t *testing.T, lock *redlock.Lock, stop <-chan struct{}) {
-	last := lock.Until()
-	for {
-		select {
-		case <-stop:
-			return
-		default:
-		}
-		until := lock.Until()
-		if until.Before(last) {
-			t.Errorf("the end has moved from %v to %v", last, until)
-		}
-		last = until
-		if !lock.Valid() || lock.Err() != nil || lock.Remaining() <= 0 || lock.TTL() != time.Minute {
-			t.Errorf("the lock is not what it was: %v", lock.Err())
-		}
-		time.Sleep(100 * time.Microsecond)
-	}
 }

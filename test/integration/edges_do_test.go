@@ -178,6 +178,7 @@ func TestALockWithoutExpiryIsNotExtendedByDo(t *testing.T) {
 func TestRenewalAndALimitOfTimeAreRefusedForALockWithoutExpiry(t *testing.T) {
 	edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
 		for field, option := range map[string]redlock.LockOption{
+			"ttl":           redlock.WithTTL(time.Minute),
 			"max_hold":      redlock.WithMaxHold(time.Minute),
 			"WithAutoRenew": redlock.WithAutoRenew(),
 		} {

@@ -2,7 +2,6 @@ package integration
 
 import (
 	"context"
-	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -11,58 +10,6 @@ import (
 	"github.com/redlock-go/redlock/redlock"
 	"github.com/redlock-go/redlock/test/proxy"
 )
-
-func TestATTLOfZeroIsTheDefault(t *testing.T) {
-	edgeRows(t, 3, redlock.Config{NodeTimeout: patience, TTL: 30 * time.Second}, func(t *testing.T, e *edgeBed) {
-		lock := e.mustTake(t, redlock.WithTTL(0))
-		if lock.TTL() != 30*time.Second {
-			t.Errorf("the TTL is %v", lock.TTL())
-		}
-		e.wantTTL(t, lock.Resource(), 20*time.Second, 30*time.Second)
-	})
-}
-
-// wantTTL fails unless every node keeps the key for a time between the two.
-func (e *edgeBed) wantTTL(t *testing.T, key string, least, most time.Duration) {
-	t.Helper()
-	for i, s := range e.Servers {
-		if ttl := s.Client.PTTL(t.Context(), key).Val(); ttl < least || ttl > most {
-			t.Errorf("node %d keeps it for %v, want %v to %v", i, ttl, least, most)
-		}
-	}
-}
-
-func TestAnExtendWithAnotherTTLDoesNotChangeTheLocksOwn(t *testing.T) {
-	edgeRows(t, 3, redlock.Config{NodeTimeout: patience, TTL: time.Minute}, func(t *testing.T, e *edgeBed) {
-		lock := e.mustTake(t)
-		if err := lock.Extend(t.Context(), time.Hour); err != nil {
-			t.Fatal(err)
-		}
-		if lock.TTL() != time.Minute {
-			t.Errorf("the TTL is %v", lock.TTL())
-		}
-		e.quieten(t)
-		e.wantTTL(t, lock.Resource(), 50*time.Minute, time.Hour)
-	})
-}
-
-func TestALockWithoutExpiryHasTheLargestRemaining(t *testing.T) {
-	rows(t, func(t *testing.T, q *Quorum) {
-		lock, err := q.New(t, redlock.Config{}).TryLock(t.Context(), q.Resource(t), redlock.WithNoExpiry())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if lock.Remaining() != math.MaxInt64 || lock.TTL() != 0 || !lock.Until().IsZero() {
-			t.Errorf("Remaining is %v, TTL %v, Until %v", lock.Remaining(), lock.TTL(), lock.Until())
-		}
-		if err := lock.Unlock(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if lock.Remaining() != 0 {
-			t.Errorf("Remaining is %v after Unlock", lock.Remaining())
-		}
-	})
-}
 
 // An acquire is waited for until the lock would be over: no longer.
 func TestANodeTimeoutAboveTheTTLIsAccepted(t *testing.T) {

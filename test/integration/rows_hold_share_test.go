@@ -21,8 +21,8 @@ func TestALockIsSafeForConcurrentUse(t *testing.T) {
 		var over atomic.Bool
 		for i := range 4 {
 			changing.Go(func() {
-				for j := range 5 {
-					if err := lock.Extend(t.Context(), time.Duration(60+10*i+j)*time.Second); err != nil {
+				for j := range 25 {
+					if err := lock.Extend(t.Context(), time.Duration(60+30*i+j)*time.Second); err != nil {
 						t.Errorf("Extend: %v", err)
 					}
 					if err := lock.ExtendBy(t.Context(), time.Second); err != nil {

@@ -75,24 +75,6 @@ func TestALockWithoutExpiryCannotBeExtended(t *testing.T) {
 	})
 }
 
-func TestWithNoExpiryContradictsATTLAndAMaxHold(t *testing.T) {
-	rows(t, func(t *testing.T, q *Quorum) {
-		w, resource := tap(t, q), q.Resource(t)
-		m := q.New(t, redlock.Config{})
-		for field, option := range map[string]redlock.LockOption{
-			"ttl": redlock.WithTTL(time.Minute), "max_hold": redlock.WithMaxHold(time.Minute),
-		} {
-			_, err := m.TryLock(t.Context(), resource, option, redlock.WithNoExpiry())
-			wantConfigError(t, err, field)
-			_, err = m.Lock(t.Context(), resource, redlock.WithNoExpiry(), option)
-			wantConfigError(t, err, field)
-		}
-		if sent := w.about(resource); len(sent) > 0 {
-			t.Errorf("the nodes were sent %d commands", len(sent))
-		}
-	})
-}
-
 func TestALockWithoutExpiryThatIsRefusedLeavesNothingBehind(t *testing.T) {
 	rows(t, func(t *testing.T, q *Quorum) {
 		for _, opts := range [][]redlock.LockOption{{}, {redlock.WithToken("mine")}} {
