@@ -119,37 +119,6 @@ func stolen(t *testing.T, e *edgeBed, nodes ...int) *redlock.Lock {
 	return lock
 }
 
-// A majority "not ours" is so many that a majority can no longer be ours: two of
-// three, and two of four.
-func TestAMajorityThatSaysNotOursEndsTheLock(t *testing.T) {
-	ask := map[string]func(t *testing.T, lock *redlock.Lock) error{
-		"IsHeld": func(t *testing.T, lock *redlock.Lock) error {
-			held, err := lock.IsHeld(t.Context())
-			if held {
-				t.Error("it is held")
-			}
-			return err
-		},
-		"Extend": func(t *testing.T, lock *redlock.Lock) error { return lock.Extend(t.Context(), 0) },
-	}
-	for name, ask := range ask {
-		for n, nodes := range map[int]string{3: "two of three nodes", 4: "two of four nodes"} {
-			t.Run(name+" with "+nodes, func(t *testing.T) {
-				edgeRows(t, n, slow, func(t *testing.T, e *edgeBed) {
-					lock := stolen(t, e, 0, 1)
-					err := ask(t, lock)
-					wantMatch(t, err, redlock.ErrLost, redlock.ErrNotHeld)
-					wantNoMatch(t, err, redlock.ErrNoQuorum)
-					wantOver(t, lock, redlock.ErrLost)
-					// What still stands of it is taken back, and nothing else.
-					want := []string{"thief", "thief", "", ""}[:n]
-					e.wantValues(t, lock.Resource(), want...)
-				})
-			})
-		}
-	}
-}
-
 func TestIsHeldIsTrueWhereAMajorityHasTheKey(t *testing.T) {
 	edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
 		lock := stolen(t, e, 2)
