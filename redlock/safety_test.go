@@ -412,20 +412,6 @@ func TestAPersistIsSentOnlyOnTheConnectionThatGrantedTheLock(t *testing.T) {
 	})
 }
 
-func TestAGivenTokenWithoutExpiryIsReleasedHoweverLongItsNodeIsAway(t *testing.T) {
-	bubble(t, 3, Config{TTL: time.Second}, func(t *testing.T, r *rig) {
-		lock := r.mustLock(r.Manager, "a", WithNoExpiry(), WithToken("mine"))
-		r.nodes[0].Kill()
-		if err := lock.Unlock(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		passTime(2 * time.Hour)
-		r.nodes[0].Start()
-		passTime(reaped)
-		r.mustHave("a", 0)
-	})
-}
-
 func TestPersistLeavesTheKeyOfSomebodyElseAlone(t *testing.T) {
 	bubble(t, 1, Config{}, func(t *testing.T, r *rig) {
 		r.nodes[0].Set("a", "thief", time.Minute)

@@ -253,17 +253,24 @@ func TestALockWithoutExpiryThatNoMajorityPersistsIsReleased(t *testing.T) {
 }
 
 func TestAKeyWithoutExpiryIsReleasedHoweverLongItsNodeIsAway(t *testing.T) {
-	bubble(t, 3, Config{TTL: time.Second}, func(t *testing.T, r *rig) {
-		lock := r.mustLock(r.Manager, "a", WithNoExpiry())
-		r.nodes[0].Kill()
-		if err := lock.Unlock(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		passTime(2 * time.Hour)
-		r.nodes[0].Start()
-		passTime(reaped)
-		r.mustHave("a", 0)
-	})
+	for name, opts := range map[string][]LockOption{
+		"a token of its own": {WithNoExpiry()},
+		"a given token":      {WithNoExpiry(), WithToken("mine")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, 3, Config{TTL: time.Second}, func(t *testing.T, r *rig) {
+				lock := r.mustLock(r.Manager, "a", opts...)
+				r.nodes[0].Kill()
+				if err := lock.Unlock(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				passTime(2 * time.Hour)
+				r.nodes[0].Start()
+				passTime(reaped)
+				r.mustHave("a", 0)
+			})
+		})
+	}
 }
 
 func TestAGrantMayComeWhileTheTimeOutOfItsNodeIsFollowed(t *testing.T) {
