@@ -178,19 +178,28 @@ func lateSetAlone(node *fakeredis.Node) (execute func()) {
 	return func() { close(until) }
 }
 
-func TestAnAcquireThatIsExecutedWithoutTheReleaseBehindItIsReleasedOnTheNextConnection(t *testing.T) {
+// executedAlone has the acquire of a lost try executed after what comes meanwhile,
+// without the release behind it, and wants the key to be gone soon.
+func executedAlone(t *testing.T, meanwhile func(r *rig)) {
+	t.Helper()
 	bubble(t, 1, Config{TTL: 12 * time.Second}, func(t *testing.T, r *rig) {
 		r.connected()
 		execute := lateSetAlone(r.nodes[0])
 		if _, err := r.TryLock(t.Context(), "a"); !errors.Is(err, ErrNoQuorum) {
 			t.Errorf("got %v", err)
 		}
-		passTime(4 * time.Second) // the next connection has answered: nothing deleted
+		meanwhile(r)
 		execute()
 		synctest.Wait()
 		r.mustHave("a", 1)
 		passTime(3 * time.Second)
 		r.mustHave("a", 0)
+	})
+}
+
+func TestAnAcquireThatIsExecutedWithoutTheReleaseBehindItIsReleasedOnTheNextConnection(t *testing.T) {
+	executedAlone(t, func(*rig) {
+		passTime(4 * time.Second) // the next connection has answered: nothing deleted
 	})
 }
 
@@ -214,21 +223,11 @@ func TestAServerThatTellsNoIdOfAConnectionIsNotToldToDropOne(t *testing.T) {
 }
 
 func TestAnAcquireThatIsExecutedLongAfterItsTTLIsReleasedToo(t *testing.T) {
-	bubble(t, 1, Config{TTL: 12 * time.Second}, func(t *testing.T, r *rig) {
-		r.connected()
-		execute := lateSetAlone(r.nodes[0])
-		if _, err := r.TryLock(t.Context(), "a"); !errors.Is(err, ErrNoQuorum) {
-			t.Errorf("got %v", err)
-		}
+	executedAlone(t, func(r *rig) {
 		r.nodes[0].Stall(true)
 		passTime(time.Minute)
 		r.nodes[0].Stall(false)
 		passTime(5 * time.Second) // only now has the next connection answered: nothing deleted
-		execute()
-		synctest.Wait()
-		r.mustHave("a", 1)
-		passTime(3 * time.Second)
-		r.mustHave("a", 0)
 	})
 }
 
