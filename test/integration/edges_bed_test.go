@@ -3,7 +3,6 @@ package integration
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -106,17 +105,6 @@ func (e *edgeBed) quieten(t *testing.T) {
 	if err := e.m.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// wantValues waits until the servers keep these values at key.
-func (e *edgeBed) wantValues(t *testing.T, key string, want ...string) {
-	t.Helper()
-	eventually(t, 10*time.Second, func() error {
-		if got := e.Values(t, key); !slices.Equal(got, want) {
-			return fmt.Errorf("the servers keep %q at %q, want %q", got, key, want)
-		}
-		return nil
-	})
 }
 
 // awaitSent returns when each of the nodes was sent n commands called name.

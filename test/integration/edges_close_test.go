@@ -136,7 +136,7 @@ func TestCallsInProgressWhenAManagerClosesAreErrClosed(t *testing.T) {
 				e.Take(t, 3, resource, "someone", time.Minute)
 				// The second try comes after a pause.
 				closeDuring(t, e, e.asksFor(t, 2, "SET"), func() error { return wait(context.Background(), e.m, resource) })
-				e.wantValues(t, resource, "someone", "someone", "someone")
+				e.WantValues(t, resource, 10*time.Second, "someone", "someone", "someone")
 			})
 		})
 	}

@@ -65,10 +65,10 @@ func TestALostTryWithAGivenTokenIsReleasedOnlyWhereThatVeryTryWasGranted(t *test
 		wantMatch(t, err, redlock.ErrTaken)
 		e.mend(t)
 		want := []string{"given", "thief", "thief", "given", ""}
-		e.wantValues(t, resource, want...)
+		e.WantValues(t, resource, 10*time.Second, want...)
 		time.Sleep(1500 * time.Millisecond) // time enough for a release that is repeated
 		e.connect(t)
-		e.wantValues(t, resource, want...)
+		e.WantValues(t, resource, 10*time.Second, want...)
 		e.takeOn(t, resource, "", time.Millisecond, 3)
 	})
 }
@@ -92,7 +92,7 @@ func TestATokenThatAMajorityHeldBeforeTheTryIsAlreadyHeld(t *testing.T) {
 				wantMatch(t, err, redlock.ErrAlreadyHeld, redlock.ErrTaken)
 				wantNoMatch(t, err, context.DeadlineExceeded, redlock.ErrNoQuorum)
 				e.quieten(t)
-				e.wantValues(t, resource, "given", "given", "thief")
+				e.WantValues(t, resource, 10*time.Second, "given", "given", "thief")
 			})
 		})
 	}

@@ -42,7 +42,7 @@ func TestUnlockIsNilWhereAMajorityDeletedTheKey(t *testing.T) {
 			if err := lock.Unlock(t.Context()); err != nil {
 				t.Error(err)
 			}
-			e.wantValues(t, lock.Resource(), "", "", "thief")
+			e.WantValues(t, lock.Resource(), 10*time.Second, "", "", "thief")
 		})
 	})
 }
@@ -57,7 +57,7 @@ func TestUnlockIsLostWhereAMajorityCanNoLongerHaveDeleted(t *testing.T) {
 				err := lock.Unlock(t.Context())
 				wantMatch(t, err, redlock.ErrLost, redlock.ErrNotHeld)
 				wantNoMatch(t, err, redlock.ErrNoQuorum, redlock.ErrReleased)
-				e.wantValues(t, lock.Resource(), []string{"thief", "thief", "", ""}[:n]...)
+				e.WantValues(t, lock.Resource(), 10*time.Second, []string{"thief", "thief", "", ""}[:n]...)
 			})
 		})
 	}
@@ -192,7 +192,7 @@ func TestUnlockOfALockThatIsOverAsksTheNodesAllTheSame(t *testing.T) {
 		awaitEnd(t, lock)
 		e.mend(t)
 		e.connect(t)
-		e.wantValues(t, lock.Resource(), "given", "given", "given")
+		e.WantValues(t, lock.Resource(), 10*time.Second, "given", "given", "given")
 		wantMatch(t, lock.Unlock(t.Context()), redlock.ErrExpired)
 		e.WantFree(t, lock.Resource(), 10*time.Second)
 	})

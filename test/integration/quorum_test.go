@@ -117,17 +117,23 @@ func (q *Quorum) Take(t testing.TB, n int, key, value string, ttl time.Duration)
 	}
 }
 
-// WantEverywhere fails unless, within the given time, every server keeps value at
-// key: a call returns when a majority does.
-func (q *Quorum) WantEverywhere(t testing.TB, key, value string, within time.Duration) {
+// WantValues fails unless, within the given time, the servers keep these values at
+// key, in order: a call returns when a majority has answered.
+func (q *Quorum) WantValues(t testing.TB, key string, within time.Duration, want ...string) {
 	t.Helper()
 	eventually(t, within, func() error {
-		values := q.Values(t, key)
-		if slices.ContainsFunc(values, func(v string) bool { return v != value }) {
-			return fmt.Errorf("the servers keep %q at %q, want %q on each", values, key, value)
+		if values := q.Values(t, key); !slices.Equal(values, want) {
+			return fmt.Errorf("the servers keep %q at %q, want %q", values, key, want)
 		}
 		return nil
 	})
+}
+
+// WantEverywhere fails unless, within the given time, every server keeps value at
+// key.
+func (q *Quorum) WantEverywhere(t testing.TB, key, value string, within time.Duration) {
+	t.Helper()
+	q.WantValues(t, key, within, slices.Repeat([]string{value}, len(q.Servers))...)
 }
 
 // WantFree fails unless, within the given time, no server has key any more.

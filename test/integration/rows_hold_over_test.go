@@ -61,7 +61,7 @@ func TestALockThatIsOverIsNotExtendedAndNoNodeIsAsked(t *testing.T) {
 				if more := w.extends(resource)[asked:]; len(more) > 0 {
 					t.Errorf("the nodes were asked for %q", more)
 				}
-				wantKept(t, q, resource, "next", "", "")
+				q.WantValues(t, resource, 5*time.Second, "next", "", "")
 				if lock.Valid() || !errors.Is(lock.Err(), c.err) {
 					t.Errorf("it is valid: %v, %v", lock.Valid(), lock.Err())
 				}
@@ -174,7 +174,7 @@ func TestALockThatAMajorityDoesNotKeepIsLostWhenItIsExtended(t *testing.T) {
 				wantNoMatch(t, err, redlock.ErrNoQuorum)
 				wantOver(t, lock, redlock.ErrLost)
 				// What still stands of it is taken back, and nothing else.
-				wantKept(t, q, resource, []string{c.thief, c.thief, "", ""}[:c.nodes]...)
+				q.WantValues(t, resource, 5*time.Second, []string{c.thief, c.thief, "", ""}[:c.nodes]...)
 			})
 		})
 	}

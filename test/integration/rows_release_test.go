@@ -2,8 +2,6 @@ package integration
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -33,12 +31,7 @@ func TestUnlockDeletesOnlyItsOwnKey(t *testing.T) {
 		if err := lock.Unlock(t.Context()); err != nil {
 			t.Errorf("a majority had the key: %v", err)
 		}
-		eventually(t, time.Second, func() error {
-			if got := q.Values(t, resource); !slices.Equal(got, []string{"thief", "", ""}) {
-				return fmt.Errorf("the servers keep %q", got)
-			}
-			return nil
-		})
+		q.WantValues(t, resource, time.Second, "thief", "", "")
 	})
 }
 
@@ -165,12 +158,7 @@ func TestOurKeyIsDeletedWhereItStillStandsOfALockThatIsOver(t *testing.T) {
 			q.WantEverywhere(t, resource, lock.Token(), 5*time.Second)
 			q.Take(t, 2, resource, "thief", time.Minute)
 			wantMatch(t, lock.Unlock(t.Context()), redlock.ErrLost)
-			eventually(t, time.Second, func() error {
-				if got := q.Values(t, resource); !slices.Equal(got, []string{"thief", "thief", ""}) {
-					return fmt.Errorf("the servers keep %q", got)
-				}
-				return nil
-			})
+			q.WantValues(t, resource, time.Second, "thief", "thief", "")
 		})
 	})
 }

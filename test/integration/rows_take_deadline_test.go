@@ -118,6 +118,6 @@ func TestACancelledWaiterReturnsAtOnceAndLeavesNothingBehind(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		settled(t, m)
-		wantKept(t, q, resource, "someone", "someone", "")
+		q.WantValues(t, resource, 5*time.Second, "someone", "someone", "")
 	})
 }

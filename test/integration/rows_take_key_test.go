@@ -127,7 +127,7 @@ func TestALockOfAnotherClientOfTheAlgorithmIsRespected(t *testing.T) {
 		_, err := m.TryLock(t.Context(), resource)
 		wantMatch(t, err, redlock.ErrTaken)
 		settled(t, m)
-		wantKept(t, q, resource, "theirs", "theirs", "")
+		q.WantValues(t, resource, 5*time.Second, "theirs", "theirs", "")
 		if locked, err := m.IsLocked(t.Context(), resource); !locked || err != nil {
 			t.Errorf("it is locked: %v, %v", locked, err)
 		}

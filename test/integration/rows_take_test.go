@@ -3,7 +3,6 @@ package integration
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,17 +11,6 @@ import (
 	"github.com/redlock-go/redlock/redlock"
 	"github.com/redlock-go/redlock/test/proxy"
 )
-
-// wantKept fails unless the servers soon keep these values at key, in order.
-func wantKept(t testing.TB, q *Quorum, key string, want ...string) {
-	t.Helper()
-	eventually(t, 5*time.Second, func() error {
-		if values := q.Values(t, key); !slices.Equal(values, want) {
-			return fmt.Errorf("the servers keep %q at %q, want %q", values, key, want)
-		}
-		return nil
-	})
-}
 
 func TestALockIsKeptByEveryNodeUntilItIsUnlocked(t *testing.T) {
 	rows(t, func(t *testing.T, q *Quorum) {
@@ -99,7 +87,7 @@ func TestALockNeedsAMajorityOfTheNodes(t *testing.T) {
 				for i := range c.foreign {
 					left[i] = "someone"
 				}
-				wantKept(t, q, resource, left...)
+				q.WantValues(t, resource, 5*time.Second, left...)
 			})
 		}
 	})

@@ -111,7 +111,7 @@ func TestALockThatTheCallersTokenHoldsIsSaidToBeAndNotWaitedFor(t *testing.T) {
 				m := q.New(t, redlock.Config{TTL: time.Minute, RetryDelayMin: 20 * time.Second, RetryDelayMax: 20 * time.Second})
 				resource := q.Resource(t)
 				c.hold(t, q, m, resource)
-				wantKept(t, q, resource, c.left...)
+				q.WantValues(t, resource, 5*time.Second, c.left...)
 				for _, lock := range []func(context.Context, string, ...redlock.LockOption) (*redlock.Lock, error){
 					m.TryLock, m.Lock,
 				} {
@@ -123,7 +123,7 @@ func TestALockThatTheCallersTokenHoldsIsSaidToBeAndNotWaitedFor(t *testing.T) {
 						t.Errorf("it took %v", took)
 					}
 					settled(t, m)
-					wantKept(t, q, resource, c.left...)
+					q.WantValues(t, resource, 5*time.Second, c.left...)
 				}
 			})
 		})
@@ -140,7 +140,7 @@ func TestATokenThatHoldsAMinorityHoldsNothing(t *testing.T) {
 		wantMatch(t, err, redlock.ErrTaken)
 		wantNoMatch(t, err, redlock.ErrAlreadyHeld, redlock.ErrNoQuorum)
 		settled(t, m)
-		wantKept(t, q, resource, "mine", "someone", "someone")
+		q.WantValues(t, resource, 5*time.Second, "mine", "someone", "someone")
 	})
 }
 
