@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/redlock-go/redlock/redlock"
@@ -17,7 +16,7 @@ const hidden = "corr3ct-h%rse"
 
 func TestNoPasswordShowsInAnythingThatIsPrintedOrLogged(t *testing.T) {
 	rowsWith(t, 3, servers.Options{Password: hidden}, func(t *testing.T, q *Quorum) {
-		var log journal
+		var log notes
 		for name, uri := range map[string]string{
 			"without a user": "redis://:corr3ct-h%%25rse@127.0.0.1:%d",
 			"with a user":    "redis://default:corr3ct-h%%25rse@127.0.0.1:%d",
@@ -46,7 +45,7 @@ func TestNoPasswordShowsInAnythingThatIsPrintedOrLogged(t *testing.T) {
 
 func TestNoPasswordShowsInTheErrorOfAServerThatRefusesIt(t *testing.T) {
 	rowsWith(t, 3, servers.Options{Password: "another"}, func(t *testing.T, q *Quorum) {
-		var log journal
+		var log notes
 		for i := range q.Nodes {
 			q.Nodes[i].Password = hidden
 		}
@@ -72,24 +71,6 @@ func TestNoPasswordShowsInTheErrorOfABadURI(t *testing.T) {
 			wantNotShown(t, err)
 		}
 	})
-}
-
-// journal keeps what a manager logs, also while it is read.
-type journal struct {
-	mu   sync.Mutex
-	text strings.Builder // guarded by mu
-}
-
-func (j *journal) Write(line []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(line)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
 }
 
 // wantNotShown fails if any way of printing value shows the password.
