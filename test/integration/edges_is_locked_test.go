@@ -7,13 +7,6 @@ import (
 	"github.com/redlock-go/redlock/redlock"
 )
 
-func wantLocked(t *testing.T, m *redlock.Manager, resource string, want bool) {
-	t.Helper()
-	if locked, err := m.IsLocked(t.Context(), resource); locked != want || err != nil {
-		t.Errorf("IsLocked is %v, %v, want %v", locked, err, want)
-	}
-}
-
 func TestIsLockedCountsTheNodesOnWhichTheKeyExistsWhateverItsValue(t *testing.T) {
 	rows(t, func(t *testing.T, q *Quorum) {
 		m, resource := q.New(t, redlock.Config{}), q.Resource(t)

@@ -25,9 +25,7 @@ func TestNoCallWaitsForNodesThatCannotChangeItsVerdict(t *testing.T) {
 			if held, err := lock.IsHeld(t.Context()); !held || err != nil {
 				t.Errorf("IsHeld is %v, %v", held, err)
 			}
-			if locked, err := e.m.IsLocked(t.Context(), lock.Resource()); !locked || err != nil {
-				t.Errorf("IsLocked is %v, %v", locked, err)
-			}
+			wantLocked(t, e.m, lock.Resource(), true)
 			if err := lock.Unlock(t.Context()); err != nil {
 				t.Error(err)
 			}

@@ -77,14 +77,6 @@ func wantAllWorks(t *testing.T, m *redlock.Manager, held *redlock.Lock, limit ti
 	}
 }
 
-func checkLocked(m *redlock.Manager, resource string, want bool) error {
-	locked, err := m.IsLocked(context.Background(), resource)
-	if err == nil && locked != want {
-		return errors.New("the answer is wrong")
-	}
-	return err
-}
-
 func TestWithoutAMajorityEveryCallFailsInTimeAndNamesTheNodesThatAreGone(t *testing.T) {
 	t.Parallel()
 	eachAbsence(t, 5, func(t *testing.T, q *Quorum, away absence) {

@@ -1,7 +1,9 @@
 package integration
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -65,4 +67,21 @@ func wantConfigError(t testing.TB, err error, field string) {
 	if !errors.As(err, &config) || config.Field != field || !strings.Contains(err.Error(), field) {
 		t.Errorf("got %v, want a ConfigError about %s", err, field)
 	}
+}
+
+// wantLocked fails unless m says of the resource whether it is locked, as want does.
+func wantLocked(t testing.TB, m *redlock.Manager, resource string, want bool) {
+	t.Helper()
+	if err := checkLocked(m, resource, want); err != nil {
+		t.Error(err)
+	}
+}
+
+// checkLocked is wantLocked where the caller judges the error.
+func checkLocked(m *redlock.Manager, resource string, want bool) error {
+	locked, err := m.IsLocked(context.Background(), resource)
+	if err == nil && locked != want {
+		return fmt.Errorf("IsLocked is %v, want %v", locked, want)
+	}
+	return err
 }

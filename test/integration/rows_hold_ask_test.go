@@ -82,8 +82,8 @@ func TestIsLockedCountsWhateverStandsAtTheKey(t *testing.T) {
 				}
 				t.Cleanup(func() { s.Client.Del(context.Background(), resource) })
 			}
-			if locked, err := m.IsLocked(t.Context(), resource); !locked || err != nil {
-				t.Errorf("after %v it is locked: %v, %v", command, locked, err)
+			if err := checkLocked(m, resource, true); err != nil {
+				t.Errorf("after %v: %v", command, err)
 			}
 			_, err := m.TryLock(t.Context(), resource)
 			wantMatch(t, err, redlock.ErrTaken)
@@ -96,23 +96,20 @@ func TestIsLockedFollowsALockFromItsBeginningToItsEnd(t *testing.T) {
 	rows(t, func(t *testing.T, q *Quorum) {
 		resource := q.Resource(t)
 		m, other := q.New(t, redlock.Config{}), q.New(t, redlock.Config{})
-		wantLocked := func(want bool) {
+		bothWant := func(want bool) {
 			t.Helper()
-			for _, asked := range []*redlock.Manager{m, other} {
-				if locked, err := asked.IsLocked(t.Context(), resource); locked != want || err != nil {
-					t.Errorf("it is locked: %v, %v", locked, err)
-				}
-			}
+			wantLocked(t, m, resource, want)
+			wantLocked(t, other, resource, want)
 		}
-		wantLocked(false)
+		bothWant(false)
 		lock := mustTry(t, m, resource)
-		wantLocked(true)
+		bothWant(true)
 		mustUnlock(t, lock)
-		wantLocked(false)
+		bothWant(false)
 		q.Take(t, 3, resource, "someone", 3*time.Second)
-		wantLocked(true)
+		bothWant(true)
 		q.WantFree(t, resource, 20*time.Second)
-		wantLocked(false)
+		bothWant(false)
 	})
 }
 

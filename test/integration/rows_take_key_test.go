@@ -30,8 +30,8 @@ func TestAKeyIsTheResourceWithThePrefixInFront(t *testing.T) {
 			if err := lock.Extend(t.Context(), time.Minute); err != nil {
 				t.Error(err)
 			}
-			if locked, err := m.IsLocked(t.Context(), resource); !locked || err != nil {
-				t.Errorf("with the prefix %q it is locked: %v, %v", prefix, locked, err)
+			if err := checkLocked(m, resource, true); err != nil {
+				t.Errorf("with the prefix %q: %v", prefix, err)
 			}
 			mustUnlock(t, lock)
 			q.WantFree(t, prefix+resource, 5*time.Second)
@@ -128,9 +128,7 @@ func TestALockOfAnotherClientOfTheAlgorithmIsRespected(t *testing.T) {
 		wantMatch(t, err, redlock.ErrTaken)
 		settled(t, m)
 		q.WantValues(t, resource, 5*time.Second, "theirs", "theirs", "")
-		if locked, err := m.IsLocked(t.Context(), resource); !locked || err != nil {
-			t.Errorf("it is locked: %v, %v", locked, err)
-		}
+		wantLocked(t, m, resource, true)
 		for _, s := range q.Servers[:2] {
 			if !plainUnlock(t, s.Client, resource, "theirs") {
 				t.Errorf("%s has lost the other client's lock", s.Addr)
