@@ -56,7 +56,7 @@ func TestAnExistingClientIsANodeAndIsNotClosed(t *testing.T) {
 
 func TestAnExistingFailoverClientIsANode(t *testing.T) {
 	t.Parallel()
-	rowsBehindSentinel(t, servers.SentinelOptions{Masters: leaders}, func(t *testing.T, q *Quorum, s *servers.Sentinels) {
+	rowsBehindSentinel(t, threeMasters, func(t *testing.T, q *Quorum, s *servers.Sentinels) {
 		nodes := make([]redlock.Node, len(leaders))
 		for i, master := range leaders {
 			client := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: master, SentinelAddrs: s.Addrs()})

@@ -105,7 +105,7 @@ func TestWithoutNodesTheServerOfThisMachineKeepsTheLock(t *testing.T) {
 
 func TestASentinelIsAskedAtPort26379ByDefault(t *testing.T) {
 	t.Parallel()
-	rowsBehindSentinel(t, servers.SentinelOptions{Masters: leaders}, func(t *testing.T, q *Quorum, s *servers.Sentinels) {
+	rowsBehindSentinel(t, threeMasters, func(t *testing.T, q *Quorum, s *servers.Sentinels) {
 		if !listenByDefault(t, 26379, s.Servers[0].Addr) {
 			return // TestASentinelsPortDefaultsTo26379 looks at the number
 		}

@@ -12,6 +12,9 @@ import (
 // leaders are the names of three masters.
 var leaders = []string{"a", "b", "c"}
 
+// threeMasters are Sentinels of these masters and nothing else.
+var threeMasters = servers.SentinelOptions{Masters: leaders}
+
 // sentinelForm writes the node whose master has a name, in front of Sentinels.
 type sentinelForm func(s []*servers.Server, master string) any
 
@@ -38,7 +41,7 @@ func hosts(s []*servers.Server) string {
 
 func TestSentinelCanBeWrittenInEveryForm(t *testing.T) {
 	t.Parallel()
-	rowsBehindSentinel(t, servers.SentinelOptions{Masters: leaders}, func(t *testing.T, q *Quorum, s *servers.Sentinels) {
+	rowsBehindSentinel(t, threeMasters, func(t *testing.T, q *Quorum, s *servers.Sentinels) {
 		eachSentinelFormLocks(t, q, s, map[string]sentinelForm{
 			"URI": func(s []*servers.Server, master string) any { return "redis://" + s[0].Addr + "/0?master=" + master },
 			"URI with three hosts": func(s []*servers.Server, master string) any {

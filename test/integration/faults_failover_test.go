@@ -53,8 +53,6 @@ func TestALockSurvivesTheFailoverOfOneNodeAndTheNodeVotesWithTheNewMaster(t *tes
 	}
 }
 
-var threeMasters = servers.SentinelOptions{Masters: []string{"a", "b", "c"}}
-
 // connectionName tells the library's connections from the test's.
 const connectionName = "voter"
 

@@ -56,8 +56,7 @@ func TestARowHasServersOfItsOwnToBreak(t *testing.T) {
 }
 
 func TestARowHasMastersThatSentinelNames(t *testing.T) {
-	options := servers.SentinelOptions{Masters: []string{"a", "b", "c"}}
-	rowsBehindSentinel(t, options, func(t *testing.T, q *Quorum, _ *servers.Sentinels) { locksOnAll(t, q) })
+	rowsBehindSentinel(t, threeMasters, func(t *testing.T, q *Quorum, _ *servers.Sentinels) { locksOnAll(t, q) })
 }
 
 // locksOnAll wants the lock on every server, and then on none.
