@@ -237,9 +237,7 @@ func pauses(d time.Duration, made *int) redlock.LockOption {
 func wantOver(t *testing.T, lock *redlock.Lock, reason error) {
 	t.Helper()
 	wantMatch(t, lock.Err(), reason)
-	select {
-	case <-lock.Done():
-	default:
+	if !isDone(lock.Done()) {
 		t.Error("Done is open")
 	}
 	if lock.Valid() || lock.Remaining() != 0 {

@@ -130,11 +130,7 @@ func accountOf(lock *redlock.Lock, err error) (a account) {
 	if err := lock.Err(); err != nil {
 		a.Err = err.Error()
 	}
-	select {
-	case <-lock.Done():
-		a.Done = true
-	default:
-	}
+	a.Done = isDone(lock.Done())
 	a.Token, a.Remaining = lock.Token(), lock.Remaining()
 	return a
 }
