@@ -370,6 +370,7 @@ func TestAMasterThatRefusesWritesAsAReplicaIsLeftAtOnce(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r, fakes, old, promoted := sentinelRig(t)
 				r.connected()
+				synctest.Wait() // the Sentinels have been asked, and will be after a second
 				old.FailWith("SET", answer)
 				for _, f := range fakes {
 					f.name(newMaster, 1)
