@@ -219,8 +219,8 @@ func (n *node) introduceLocked(s *stream) {
 
 // disownLocked has the server drop the connection of old. Another process has
 // never had it. A server that does not say who it is, or where we may not ask,
-// leaves the question open, and so does one that told no id: Redis 6.2 takes 0
-// for every client that it has.
+// leaves the question open, and so does one that told no id: a server may take
+// 0 for no filter at all, and drop every client.
 func (n *node) disownLocked(old, s *stream) {
 	switch {
 	case old.server.runID == "" || s.server.runID == "":
