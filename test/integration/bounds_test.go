@@ -24,7 +24,8 @@ const (
 
 	// owedAtMost is how many acquires a node may owe a release for. As many commands
 	// may wait for it, and on a new connection the releases come first: when enough
-	// calls have been made, in some 50 seconds, nearly all of that is used up.
+	// calls have been made, in some 50 seconds, nearly all of that is used up, and
+	// few of the calls that follow are sent to it.
 	owedAtMost = 8192
 	enough     = owedAtMost * 5 / 4
 
@@ -44,7 +45,7 @@ const (
 	othersHeap = 64 << 20
 
 	// How much more may be there a span later.
-	laterHeap = 8 << 20
+	laterHeap = 16 << 20
 )
 
 // crowds is how many of these tests run now: they share a heap.
@@ -77,12 +78,14 @@ func TestANodeThatAnswersNothingCostsNoMemoryAndNoTime(t *testing.T) {
 			return nil
 		})
 		then := leastHeap(span)
+		calls, acquires := c.calls(), silent.Count("SET")
 		later := leastHeap(span)
-		if n := silent.Count("SET"); n > owedAtMost || n < owedAtMost*9/10 {
-			t.Errorf("it was sent %d acquires in %d calls, want %d", n, c.calls(), owedAtMost)
+		calls, more := c.calls()-calls, silent.Count("SET")-acquires
+		if acquires+more > owedAtMost || more > calls/4 {
+			t.Errorf("it was sent %d acquires, and then %d of %d more; it may owe %d", acquires, more, calls, owedAtMost)
 		}
-		t.Logf("%d acquires, %d calls; the heap has grown by %d kB, and then by %d kB",
-			silent.Count("SET"), c.calls(), (then-before)>>10, (later-then)>>10)
+		t.Logf("%d acquires, then %d of %d more; the heap has grown by %d kB, and then by %d kB",
+			acquires, more, calls, (then-before)>>10, (later-then)>>10)
 		if more := later - then; more > laterHeap {
 			t.Errorf("the heap has grown by %d MB although nothing more can be owed", more>>20)
 		}

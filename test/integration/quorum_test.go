@@ -121,12 +121,15 @@ func (q *Quorum) Take(t testing.TB, n int, key, value string, ttl time.Duration)
 // key, in order: a call returns when a majority has answered.
 func (q *Quorum) WantValues(t testing.TB, key string, within time.Duration, want ...string) {
 	t.Helper()
-	eventually(t, within, func() error {
-		if values := q.Values(t, key); !slices.Equal(values, want) {
-			return fmt.Errorf("the servers keep %q at %q, want %q", values, key, want)
-		}
-		return nil
-	})
+	eventually(t, within, func() error { return q.checkValues(t, key, want...) })
+}
+
+func (q *Quorum) checkValues(t testing.TB, key string, want ...string) error {
+	t.Helper()
+	if values := q.Values(t, key); !slices.Equal(values, want) {
+		return fmt.Errorf("the servers keep %q at %q, want %q", values, key, want)
+	}
+	return nil
 }
 
 // WantEverywhere fails unless, within the given time, every server keeps value at
@@ -146,14 +149,19 @@ func (q *Quorum) WantFree(t testing.TB, key string, within time.Duration) {
 // last when the time is over.
 func eventually(t testing.TB, within time.Duration, check func() error) {
 	t.Helper()
+	if err := await(within, check); err != nil {
+		t.Fatalf("after %v: %v", within, err)
+	}
+}
+
+// await repeats check until it returns nil or the time is over. It returns what
+// check returned last.
+func await(within time.Duration, check func() error) error {
 	deadline := time.Now().Add(within)
 	for {
 		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("after %v: %v", within, err)
+		if err == nil || time.Now().After(deadline) {
+			return err
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
