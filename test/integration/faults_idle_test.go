@@ -110,11 +110,13 @@ func TestConnectionsThatTheServersKillCostOnlyTheCommandThatCrossesTheClose(t *t
 			for _, s := range q.Servers {
 				killConnections(t, s)
 			}
-			// This one may cross the close. What it loses is taken back.
+			// These may cross the close. What they lose is taken back. Ping waits for
+			// every node: when it returns, each has answered or is known to be gone.
 			resource := q.Resource(t)
 			if crossing, err := m.TryLock(t.Context(), resource); err == nil {
 				mustUnlock(t, crossing)
 			}
+			_ = m.Ping(t.Context())
 			lock := mustTry(t, m, q.Resource(t))
 			q.WantEverywhere(t, lock.Resource(), lock.Token(), 5*time.Second)
 			mustUnlock(t, lock)
