@@ -35,7 +35,7 @@ func (m *Manager) Extend(ctx context.Context, lock *Lock, ttl time.Duration) err
 	if err != nil {
 		return err
 	}
-	return m.alsoEnded(ctx, lock.extend(ctx, func() time.Duration { return ttl }))
+	return m.alsoEnded(ctx, lock.extend(ctx, func(time.Time) time.Duration { return ttl }))
 }
 
 // ExtendBy adds d to what is left of the lock; d must be positive. Its errors
@@ -53,14 +53,14 @@ func (l *Lock) ExtendBy(ctx context.Context, d time.Duration) error {
 	case d > maxTTL-min(l.Remaining(), maxTTL):
 		return configErrorf("d", "is %v; at most %v may be left of a lock", d, maxTTL)
 	}
-	return l.m.alsoEnded(ctx, l.extend(ctx, func() time.Duration {
-		return ttlFor(l.Remaining()+d, l.m.cfg.DriftFactor, l.m.cfg.Margin)
+	return l.m.alsoEnded(ctx, l.extend(ctx, func(start time.Time) time.Duration {
+		return ttlFor(remaining(start, l.Until())+d, l.m.cfg.DriftFactor, l.m.cfg.Margin)
 	}))
 }
 
 // extend asks the nodes to keep the key for what ttl says when its turn comes.
 // One runs at a time: a shorter one must not be counted after a longer one.
-func (l *Lock) extend(ctx context.Context, ttl func() time.Duration) error {
+func (l *Lock) extend(ctx context.Context, ttl func(start time.Time) time.Duration) error {
 	select {
 	case l.extending <- struct{}{}:
 		defer func() { <-l.extending }()
@@ -73,7 +73,8 @@ func (l *Lock) extend(ctx context.Context, ttl func() time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return notAsked("extend", l.resource, err)
 	}
-	m, start, asked := l.m, time.Now(), ttl()
+	m, start := l.m, time.Now()
+	asked := ttl(start)
 	old := l.Until()
 	if !l.keepUntil(start.Add(asked + afterlife)) {
 		return l.Err()

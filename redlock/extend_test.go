@@ -364,7 +364,7 @@ func TestAnExtendThatAnUnlockOvertakesIsNotSent(t *testing.T) {
 	bubble(t, 3, Config{}, func(t *testing.T, r *rig) {
 		lock := r.mustLock(r.Manager, "a")
 		var executed int
-		err := lock.extend(t.Context(), func() time.Duration {
+		err := lock.extend(t.Context(), func(time.Time) time.Duration {
 			if err := lock.Unlock(t.Context()); err != nil {
 				t.Error(err)
 			}

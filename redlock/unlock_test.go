@@ -15,6 +15,7 @@ func TestUnlockSaysWhatBecameOfTheLock(t *testing.T) {
 		if err := lock.Unlock(t.Context()); err != nil {
 			t.Errorf("a majority deleted it: %v", err)
 		}
+		synctest.Wait() // the nodes beyond the majority have answered
 		before := len(r.nodes[0].Commands())
 		if err := lock.Unlock(t.Context()); !errors.Is(err, ErrReleased) || !errors.Is(err, ErrNotHeld) {
 			t.Errorf("the second one got %v", err)
