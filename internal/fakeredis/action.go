@@ -101,11 +101,17 @@ func (n *Node) apply(s *session, cmd Command, a Action) {
 	s.blocked = 0
 }
 
-func (n *Node) reply(s *session, reply string, a Action) {
+// announce tells the test, without the node's mu, that s is about to be sent
+// something. It reports whether s is still open then.
+func (n *Node) announce(s *session) bool {
 	n.mu.Unlock()
 	n.net.announce()
 	n.mu.Lock()
-	if !s.open {
+	return s.open
+}
+
+func (n *Node) reply(s *session, reply string, a Action) {
+	if !n.announce(s) {
 		return
 	}
 	if a.CutReply {

@@ -33,7 +33,7 @@ func (n *Node) answer(s *session, peer *server.Peer, name string, args []string)
 	case "WAIT":
 		n.wait(s, peer, args)
 	default:
-		return false
+		return n.pubsub(s, peer, name, args)
 	}
 	return true
 }

@@ -167,7 +167,7 @@ func TestErrorsInsideAScriptBeginWithTheirCode(t *testing.T) {
 			{"hash", "-WRONGTYPE "},
 			{"k", "-NOPERM "},
 		} {
-			if got := c.do("EVAL", scripts.Release, "1", tc.key, "token"); !strings.HasPrefix(got, tc.want) {
+			if got := c.do("EVAL", scripts.Release, "1", tc.key, "token", "0"); !strings.HasPrefix(got, tc.want) {
 				t.Errorf("%s: %s", tc.key, got)
 			}
 		}
@@ -185,17 +185,17 @@ func TestTheLibrarysScriptsRunAsTheyAre(t *testing.T) {
 		acquire, extend, release := load(scripts.Acquire), load(scripts.Extend), load(scripts.Release)
 		c.expect(":1", "EVALSHA", acquire, "1", "k", "mine", "1000")
 		c.expect(":2", "EVALSHA", acquire, "1", "k", "mine", "1000")
-		c.expect(":0", "EVALSHA", acquire, "1", "k", "other", "1000")
+		c.expect(":-1000", "EVALSHA", acquire, "1", "k", "other", "1000")
 		c.expect(":1", "EVALSHA", extend, "1", "k", "mine", "5000")
 		equal(t, "extended", n.PTTL("k"), 5*time.Second)
 		c.expect(":1", "EVALSHA", extend, "1", "k", "mine", "500")
 		equal(t, "not shortened", n.PTTL("k"), 5*time.Second)
 		c.expect(":1", "EVAL", scripts.Persist, "1", "k", "mine")
 		equal(t, "persisted", n.PTTL("k"), -1)
-		c.expect(":0", "EVALSHA", release, "1", "k", "other")
-		c.expect(":1", "EVALSHA", release, "1", "k", "mine")
+		c.expect(":0", "EVALSHA", release, "1", "k", "other", "0")
+		c.expect(":1", "EVALSHA", release, "1", "k", "mine", "0")
 		n.ScriptFlush()
-		c.expect("-NOSCRIPT No matching script. Please use EVAL.", "EVALSHA", release, "1", "k", "mine")
+		c.expect("-NOSCRIPT No matching script. Please use EVAL.", "EVALSHA", release, "1", "k", "mine", "0")
 	})
 }
 

@@ -68,7 +68,7 @@ func scriptError(reply string) string {
 func (n *Node) intercept(peer *server.Peer, name string, args ...string) bool {
 	s := n.current
 	if s == nil {
-		return false
+		return name == "PUBLISH" && n.publish(peer, args)
 	}
 	direct := peer == s.peer
 	if line := n.refusal(s, name, args, direct); line != "" {
@@ -86,10 +86,15 @@ var (
 	early = []string{"HELLO", "AUTH", "QUIT"}
 
 	// always are answered by a server that is loading, or behind its master.
-	always = append([]string{"SELECT", "CLIENT", "INFO", "ROLE"}, early...)
+	always = append([]string{"SELECT", "CLIENT", "INFO", "ROLE", "SUBSCRIBE", "UNSUBSCRIBE", "PUBLISH"}, early...)
 
-	// unserved would block the node's thread, or push.
-	unserved = []string{"SUBSCRIBE", "PSUBSCRIBE", "BLPOP", "BRPOP", "BRPOPLPUSH", "BLMOVE", "XREAD", "XREADGROUP"}
+	// subscribed are all that a client may send while it has a subscription.
+	subscribed = []string{"SUBSCRIBE", "UNSUBSCRIBE", "PING", "QUIT", "RESET"}
+
+	// unserved would block the node's thread, or be answered by miniredis, which
+	// does not know the node's subscribers.
+	unserved = []string{"BLPOP", "BRPOP", "BRPOPLPUSH", "BLMOVE", "XREAD", "XREADGROUP",
+		"PSUBSCRIBE", "PUNSUBSCRIBE", "PUBSUB"}
 )
 
 // databases is Redis' default.
@@ -107,6 +112,10 @@ func (n *Node) refusal(s *session, name string, args []string, direct bool) stri
 		if line := n.failures[known]; line != "" {
 			return line
 		}
+	}
+	if len(s.channels) > 0 && !slices.Contains(subscribed, name) {
+		return fmt.Sprintf("ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / "+
+			"PING / QUIT / RESET are allowed in this context", strings.ToLower(fullName(name, args)))
 	}
 	if line := n.failures["*"]; line != "" && !slices.Contains(always, name) {
 		return line

@@ -68,3 +68,39 @@ func TestGoRedisMakesItsHandshake(t *testing.T) {
 		})
 	}
 }
+
+func TestGoRedisSubscribesAndIsTold(t *testing.T) {
+	bubble(t, func(t *testing.T, n *Node) {
+		client := redis.NewClient(&redis.Options{Addr: address, Dialer: n.net.DialContext, Protocol: 2})
+		defer func() { _ = client.Close() }()
+		ctx := t.Context()
+		sub := client.Subscribe(ctx, "news", "sports")
+		defer func() { _ = sub.Close() }()
+		for i, channel := range []string{"news", "sports"} {
+			got, err := sub.Receive(ctx)
+			want := redis.Subscription{Kind: "subscribe", Channel: channel, Count: i + 1}
+			if ack, ok := got.(*redis.Subscription); !ok || *ack != want {
+				t.Fatal(got, err)
+			}
+		}
+		publish := redis.NewScript("return redis.call('PUBLISH', KEYS[1], ARGV[1])")
+		receivers, err := publish.Run(ctx, client, []string{"news"}, "hello").Int()
+		if err != nil || receivers != 1 {
+			t.Fatal(receivers, err)
+		}
+		message, err := sub.ReceiveMessage(ctx)
+		if err != nil || message.Channel != "news" || message.Payload != "hello" {
+			t.Fatal(message, err)
+		}
+		messages := sub.Channel() // pings the node while nothing comes
+		passTime(time.Minute)
+		equal(t, "PINGs", n.Executed("PING") > 0, true)
+		if err := sub.Unsubscribe(ctx, "news"); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "receivers", client.Publish(ctx, "sports", "1:0").Val(), 1)
+		equal(t, "payload", (<-messages).Payload, "1:0")
+		equal(t, "receivers of what it has left", client.Publish(ctx, "news", "late").Val(), 0)
+		equal(t, "dials", len(n.Conns()), 2)
+	})
+}

@@ -97,6 +97,13 @@ func (n *Node) Conns() []int {
 	return ids
 }
 
+// Subscribers returns how many connections have subscribed to a channel.
+func (n *Node) Subscribers(channel string) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.subscribers[channel])
+}
+
 // RunID returns the run_id.
 func (n *Node) RunID() string {
 	n.mu.Lock()

@@ -10,8 +10,8 @@
 // A node has one goroutine, as Redis has one thread: it takes what has arrived,
 // from all connections in the order of arrival, asks the test what to do with
 // each command (Node.OnCommand), and executes it. What identifies a server,
-// a client or a user is answered here; data and Lua are miniredis', whose
-// clock the node moves.
+// a client or a user is answered here, and so is who subscribes to what; data
+// and Lua are miniredis', whose clock the node moves.
 package fakeredis
 
 import (
@@ -71,9 +71,9 @@ func (nt *Net) DialContext(ctx context.Context, network, address string) (net.Co
 }
 
 // OnMessage calls f with the number k of each message, before it has an effect:
-// a command that a node is about to look at, a reply that it is about to send.
-// The messages of all nodes are counted together, from 1, and announced one at
-// a time. f must not wait for an answer of a node.
+// a command that a node is about to look at, a reply or a push that it is about
+// to send. The messages of all nodes are counted together, from 1, and announced
+// one at a time. f must not wait for an answer of a node.
 func (nt *Net) OnMessage(f func(k int)) {
 	nt.order.Lock()
 	defer nt.order.Unlock()

@@ -37,6 +37,7 @@ type Node struct {
 	current   *session   // whose command is being executed; nil: the test's own
 	sessions  []*session // by id; those too that have closed, while anything may still be sent
 	arrivals  []arrival
+	pushes    []push // not sent yet
 	lastID    int
 	log       []Command
 	executed  map[string]int
@@ -47,9 +48,12 @@ type Node struct {
 	blackhole bool
 	requests  route
 	replies   route
+	mute      bool
 	buffer    int
 	onCommand func(Command) Action
 	settings
+
+	subscribers map[string][]*session // by channel, in the order in which they subscribed
 }
 
 // settings is what a server is told by its configuration.
@@ -86,6 +90,7 @@ func newNode(nt *Net, address string) (*Node, error) {
 			users:    make(map[string]string),
 			failures: make(map[string]string),
 		},
+		subscribers: make(map[string][]*session),
 	}
 	n.changed = sync.NewCond(&n.mu)
 	// A first connection is what starts a miniredis without a listener. Commands
@@ -174,13 +179,23 @@ func (n *Node) Stall(on bool) {
 // TCP delivers nothing behind a hole.
 func (n *Node) Blackhole(on bool) { n.set(func() { n.blackhole = on }) }
 
-// DropReplies loses replies alone: commands arrive and are executed. Of the
-// connections the same is true as of Blackhole.
+// DropReplies loses replies and pushes alone: commands arrive and are executed.
+// Of the connections the same is true as of Blackhole.
 func (n *Node) DropReplies(on bool) { n.set(func() { n.replies.lossy = on }) }
+
+// SetMute loses what is published. Subscribers get all else, and are counted as
+// if they had been told.
+func (n *Node) SetMute(on bool) { n.set(func() { n.mute = on }) }
 
 // SetDelay sets how long requests and replies are under way from now on.
 func (n *Node) SetDelay(request, reply time.Duration) {
 	n.set(func() { n.requests.delay, n.replies.delay = request, reply })
+}
+
+// SetJitter makes each packet of either direction later by up to d from now on.
+// They keep their order.
+func (n *Node) SetJitter(d time.Duration) {
+	n.set(func() { n.requests.jitter, n.replies.jitter = d, d })
 }
 
 // SetBuffer sets how many bytes of a client the kernels take before its writes

@@ -21,6 +21,7 @@ type session struct {
 	down          wire // to the client
 	name          string
 	authenticated bool
+	channels      []string // it has subscribed to
 	peer          *server.Peer
 	out           bytes.Buffer // what peer writes
 	open          bool
@@ -88,7 +89,7 @@ func (n *Node) expire(s *session) {
 		s.timer = nil
 	case left > 0:
 		s.timer.Reset(left)
-	case n.paused:
+	case n.paused || len(s.channels) > 0: // subscribers may be silent
 		s.timer.Reset(n.idle)
 	default:
 		n.hangUp(s, io.EOF)
@@ -102,6 +103,9 @@ func (n *Node) hangUp(s *session, end error) {
 	}
 	s.open = false
 	s.inbox, s.next = nil, nil
+	for _, channel := range slices.Clone(s.channels) {
+		n.leave(s, channel)
+	}
 	if s.timer != nil {
 		s.timer.Stop()
 	}
@@ -128,11 +132,15 @@ func (n *Node) serve() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for {
-		for !n.closed && (n.paused || len(n.arrivals) == 0) {
+		for !n.closed && (n.paused || len(n.arrivals)+len(n.pushes) == 0) {
 			n.changed.Wait()
 		}
 		if n.closed {
 			return
+		}
+		if len(n.pushes) > 0 {
+			n.push()
+			continue
 		}
 		a := n.arrivals[0]
 		n.arrivals = n.arrivals[1:]
@@ -152,6 +160,10 @@ func (n *Node) work(s *session) {
 		if n.paused { // just now, by the test: the rest waits for Resume
 			n.arrivals = slices.Insert(n.arrivals, 0, arrival{session: s})
 			return
+		}
+		if len(n.pushes) > 0 { // before an UNSUBSCRIBE that is next
+			n.push()
+			continue
 		}
 		if next := s.next; next != nil {
 			s.next = nil

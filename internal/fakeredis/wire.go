@@ -1,6 +1,9 @@
 package fakeredis
 
-import "time"
+import (
+	"math/rand/v2"
+	"time"
+)
 
 // packet is what one write sends: bytes, or the end of the stream.
 type packet struct {
@@ -12,8 +15,9 @@ type packet struct {
 
 // route is what the wires of one direction have in common, for a whole node.
 type route struct {
-	delay time.Duration
-	lossy bool
+	delay  time.Duration
+	jitter time.Duration // at most; added to the delay of each packet
+	lossy  bool
 }
 
 // wire is one direction of a connection. All of it is guarded by the node's mu.
@@ -27,11 +31,12 @@ type wire struct {
 
 // send puts p on the way. It arrives at once where there is no delay.
 func (w *wire) send(p packet) {
-	p.at = time.Now().Add(w.route.delay)
+	delay := w.route.delay + rand.N(w.route.jitter+1) //nolint:gosec // it guards nothing
+	p.at = time.Now().Add(delay)
 	w.queue = append(w.queue, p)
 	w.deliver()
-	if w.route.delay > 0 {
-		time.AfterFunc(w.route.delay, func() {
+	if delay > 0 {
+		time.AfterFunc(delay, func() {
 			w.n.mu.Lock()
 			defer w.n.mu.Unlock()
 			w.deliver()
