@@ -2,8 +2,6 @@ package redlock
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"time"
 )
@@ -48,10 +46,18 @@ func (m *Manager) TryLock(ctx context.Context, resource string, opts ...LockOpti
 	}
 	defer m.leave()
 	if err := ctx.Err(); err != nil {
-		return nil, notAsked("lock", resource, err)
+		return nil, opError("lock", resource, err)
 	}
+	return m.tryOnce(ctx, o)
+}
+
+// tryOnce asks the nodes, whoever waits for them.
+func (m *Manager) tryOnce(ctx context.Context, o *lockOptions) (*Lock, error) {
 	lock, _, err := m.try(ctx, o)
-	return lock, err
+	if err != nil {
+		return nil, err
+	}
+	return lock, nil
 }
 
 // enter checks a call's arguments and counts the call in.
@@ -67,47 +73,60 @@ func (m *Manager) enter(resource string, opts []LockOption) (*lockOptions, error
 	return o, nil
 }
 
-// lock tries until it has the lock or has to give up.
+// lock tries until it has the lock or has to give up. It queues behind the
+// callers of this manager that came before.
 func (m *Manager) lock(ctx context.Context, o *lockOptions) (*Lock, error) {
-	var (
-		begun  = time.Now()
-		barren int   // tries in a row that found no quorum
-		last   error // of the last try that was not cut short
-	)
-	for tries := 1; ctx.Err() == nil && m.open.Err() == nil; tries++ {
+	if l := m.heldUnder(o.key, o.token); l != nil && l.Err() == nil { // it would wait for itself
+		return nil, alreadyHeld("lock", o.resource)
+	}
+	w := m.queue(o.key)
+	defer w.leave()
+	tries, inTurn := 0, false
+	var last *QuorumError // of the last try that was not cut short
+	for ctx.Err() == nil && m.open.Err() == nil {
+		if !inTurn {
+			var err error
+			tries, inTurn, err = w.await(ctx, o, tries, last)
+			switch {
+			case err != nil:
+				return nil, err
+			case !inTurn:
+				w.leave() // it may become the head, and have to wait for its token
+				return m.tryOnce(ctx, o)
+			}
+		}
+		if o.token != "" && m.uses.lingers(o.key, o.token) {
+			w.stepBack(ctx)
+			inTurn = false
+			continue
+		}
+		if o.attempts == 0 && m.holder(o.key) != nil {
+			w.sleep(ctx, holderPoll)
+			continue
+		}
+		tries++
+		w.asking()
+		begun := time.Now()
 		lock, t, err := m.try(ctx, o)
+		w.timed(time.Since(begun))
+		if err == nil {
+			return lock, nil
+		}
 		var quorum *QuorumError
 		switch {
-		case err == nil, errors.Is(err, ErrAlreadyHeld), errors.Is(err, ErrClosed):
-			return lock, err
+		case errors.Is(err, ErrAlreadyHeld), errors.Is(err, ErrClosed):
+			return nil, err
 		case !errors.As(err, &quorum), !decided(t):
-			return nil, m.cutShort(ctx, o.resource, last)
+			return nil, w.cutShort(ctx, o, last)
 		}
-		last = err
-		if barren++; t.voted() {
-			barren = 0
-		}
-		if barren >= barrenTries && time.Since(begun) >= patience || tries == o.attempts {
+		last = quorum
+		if w.gaveUp(t.voted(), err) || tries == o.attempts {
 			return nil, err
 		}
-		pause(o.backoff(tries), ctx.Done(), m.open.Done())
+		o.asksTTL = true
+		w.sleep(ctx, w.pauseAfter(lock.ballot, t, o.backoff(tries)))
 	}
-	return nil, m.cutShort(ctx, o.resource, last)
-}
-
-// cutShort is the error of a Lock whose ctx has ended: that of the last whole
-// try, if there was one, and the context's.
-func (m *Manager) cutShort(ctx context.Context, resource string, last error) error {
-	var quorum *QuorumError
-	switch {
-	case m.open.Err() != nil:
-		return ErrClosed
-	case !errors.As(last, &quorum):
-		return notAsked("lock", resource, ctx.Err())
-	}
-	both := *quorum
-	both.ended = ctx.Err()
-	return &both
+	return nil, w.cutShort(ctx, o, last)
 }
 
 // backoff is the default pause: random between the two delays, so that
@@ -119,17 +138,18 @@ func (m *Manager) backoff(attempt int) time.Duration {
 }
 
 // try asks the nodes once. Each try has a token of its own: with one for all,
-// the late release of a failed try would delete the key of the next.
+// the late release of a failed try would delete the key of the next. A try that
+// failed is returned for its votes.
 func (m *Manager) try(ctx context.Context, o *lockOptions) (*Lock, tally, error) {
 	l := newLock(m, o)
 	if l.given {
 		if err := m.uses.claim(ctx, l, o.wait); err != nil {
-			return nil, tally{}, err
+			return l, tally{}, err
 		}
 		defer m.uses.tried(l)
 	}
 	l.setTimes(o)
-	l.putAcquire()
+	l.putAcquire(o.asksTTL)
 	t := l.ballot.wait(ctx, m.open, min(m.nodeTimeout(o.ttl), time.Until(l.until)))
 	err := l.judge(ctx, t)
 	if err == nil && l.noExpiry {
@@ -140,9 +160,8 @@ func (m *Manager) try(ctx context.Context, o *lockOptions) (*Lock, tally, error)
 	}
 	if err != nil {
 		l.abandon()
-		return nil, t, err
 	}
-	return l, t, nil
+	return l, t, err
 }
 
 // judge makes the error of a try from its votes; nil if it was won in time.
@@ -159,32 +178,34 @@ func (l *Lock) judge(ctx context.Context, t tally) error {
 	return l.m.verdictError(ctx, "lock", l.resource, verdict, l.ballot, t)
 }
 
-// putAcquire sends the acquire to all nodes: as plain SET, but for a token that
-// may have been used before.
-func (l *Lock) putAcquire() {
-	var plain, replayable request
-	if l.given {
-		plain = givenRequest(l.key, l.Token(), l.ttl)
-		replayable = plain
-	} else {
-		plain = setRequest(l.key, l.Token(), l.ttl)
-	}
+// putAcquire sends the acquire to all nodes: as plain SET, but where a refusal
+// is to tell the key's TTL, and through a user's client, which may send it twice.
+func (l *Lock) putAcquire(asksTTL bool) {
+	req := l.acquireRequest(asksTTL)
+	forClients := req
 	for i, n := range l.m.nodes {
 		c := &l.ballot.commands[i]
-		if c.req = &plain; n.cfg.client != nil {
-			if replayable.body == nil {
-				replayable = replayableRequest(l.key, l.Token(), l.ttl)
+		if c.req = req; n.cfg.client != nil {
+			if forClients.script == noScript {
+				forClients = l.acquireRequest(true)
 			}
-			c.req = &replayable
+			c.req = forClients
 		}
 		n.submit(c)
 	}
 }
 
-// freshToken is 128 random bits and the owner's label. The random part has a
-// fixed length, by which the label is found.
-func (m *Manager) freshToken() string {
-	var random [16]byte
-	_, _ = rand.Read(random[:]) // it never fails: the program ends first
-	return hex.EncodeToString(random[:]) + m.label
+// acquireRequest is the script for a token that may have been used before, and
+// where it is asked for.
+func (l *Lock) acquireRequest(scripted bool) *request {
+	var req request
+	switch {
+	case l.given:
+		req = givenRequest(l.key, l.Token(), l.ttl)
+	case scripted:
+		req = replayableRequest(l.key, l.Token(), l.ttl)
+	default:
+		req = setRequest(l.key, l.Token(), l.ttl)
+	}
+	return &req
 }

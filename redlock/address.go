@@ -82,13 +82,11 @@ func (n *Node) name() string {
 	if len(n.Sentinels) > 0 {
 		return "sentinel:" + n.Master
 	}
-	network, address, db := "", "", n.DB
+	network, address := n.network()
 	if n.client != nil {
-		network, address, db = clientAddress(n.client)
-	} else {
-		network, address = n.network()
+		network, address, _ = clientAddress(n.client)
 	}
-	switch {
+	switch db := n.database(); {
 	case network == "unix":
 		return "unix:" + address
 	case db != 0:
@@ -120,6 +118,15 @@ func (n *Node) network() (network, address string) {
 		return "unix", n.Socket
 	}
 	return "tcp", joinPort(n.Host, n.port())
+}
+
+// database is the number of the node's database.
+func (n *Node) database() int {
+	if n.client == nil {
+		return n.DB
+	}
+	_, _, db := clientAddress(n.client)
+	return db
 }
 
 func (n *Node) port() int { return cmp.Or(n.Port, redisPort) }

@@ -174,6 +174,7 @@ func (n *node) sendBatch(life context.Context, s *stream, batch []*command) erro
 	n.mu.Lock()
 	for i, c := range batch {
 		r := toReply(cmds[i].Result())
+		c.value = r.n
 		v, err := c.req.read(r)
 		if r.kind == 0 {
 			v, err = unknown, n.explain(cmds[i].Err())
@@ -185,7 +186,7 @@ func (n *node) sendBatch(life context.Context, s *stream, batch []*command) erro
 		case cmds[i].repeated:
 			v, err = n.answerRepeatedLocked(c, v, err)
 		default:
-			n.answerLocked(c, v)
+			v = n.answerLocked(c, v)
 		}
 		answers[i] = answer{c, v, err}
 	}

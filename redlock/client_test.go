@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -192,24 +191,7 @@ func TestAUsersClientIsNotClosed(t *testing.T) {
 }
 
 func TestCloseWithAContextThatHasEndedSendsTheReleasesThatWaitForAUsersClient(t *testing.T) {
-	bringYourOwn(t, 3, func(t *testing.T, r *rig) {
-		r.mustLock(r.Manager, "a")
-		for _, node := range r.nodes {
-			node.SetDelay(0, 50*time.Millisecond)
-		}
-		asking := make(chan struct{})
-		go func() { // what is in flight has the release wait
-			defer close(asking)
-			_, _ = r.IsLocked(context.Background(), "a")
-		}()
-		synctest.Wait()
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		_ = r.Close(ctx)
-		<-asking
-		passTime(time.Second)
-		r.mustHave("a", 0)
-	})
+	bringYourOwn(t, 3, wantReleasedByACloseWithoutTime)
 }
 
 func TestNodesWithOneNameAreToldApartByTheirPlace(t *testing.T) {

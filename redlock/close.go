@@ -43,7 +43,7 @@ func (m *Manager) Close(ctx context.Context) error {
 
 	m.closed.Store(true)
 	m.shut()
-	for l := range held {
+	for _, l := range held {
 		l.end(ErrReleased)
 		l.abandon() // also where its time has ended it since: it could not be released then
 	}

@@ -284,25 +284,29 @@ func TestAServerThatStopsReadingOverTLSKeepsNobodyFromGivingUp(t *testing.T) {
 	})
 }
 
+// wantReleasedByACloseWithoutTime closes the manager while a command is in
+// flight, which the release of its lock has to wait for.
+func wantReleasedByACloseWithoutTime(t *testing.T, r *rig) {
+	r.mustLock(r.Manager, "a")
+	for _, node := range r.nodes {
+		node.SetDelay(0, 50*time.Millisecond)
+	}
+	asking := make(chan struct{})
+	go func() {
+		defer close(asking)
+		_, _ = r.IsLocked(context.Background(), "a")
+	}()
+	synctest.Wait()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = r.Close(ctx)
+	<-asking
+	passTime(time.Second)
+	r.mustHave("a", 0)
+}
+
 func TestCloseWithAContextThatHasEndedSendsTheReleasesThatWait(t *testing.T) {
 	for range 20 { // the writer may get to it first
-		bubble(t, 3, Config{}, func(t *testing.T, r *rig) {
-			r.mustLock(r.Manager, "a")
-			for _, node := range r.nodes {
-				node.SetDelay(0, 50*time.Millisecond)
-			}
-			asking := make(chan struct{})
-			go func() { // what is in flight has the release wait for the writer
-				defer close(asking)
-				_, _ = r.IsLocked(context.Background(), "a")
-			}()
-			synctest.Wait()
-			ctx, cancel := context.WithCancel(t.Context())
-			cancel()
-			_ = r.Close(ctx)
-			<-asking
-			passTime(time.Second)
-			r.mustHave("a", 0)
-		})
+		bubble(t, 3, Config{}, wantReleasedByACloseWithoutTime)
 	}
 }

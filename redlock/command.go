@@ -25,23 +25,27 @@ type receiver interface {
 // command is one request on its way to one node.
 type command struct {
 	req   *request
-	to    receiver // nil: the node's own, or a release that nobody waits for
+	to    receiver // nil: nobody waits for it
 	index int      // of the node
+
+	followed bool // another command comes at once: one write for both, by the writer
 
 	// What follows is guarded by the node's mu.
 
-	state    state
-	vote     vote
-	stream   *stream   // that it was sent on
-	bound    *stream   // the only one that it may be sent on; nil: any
-	sentAt   time.Time // when it was written
-	doneAt   time.Time // of an acquire: when its answer came
-	reserved bool      // an acquire that counts in the node's owed
-	repeated bool      // an acquire of which a user's client has sent more than one copy
-	spelled  bool      // the script is sent in full: the node did not know its digest
-	debt     *debt     // of a release: what it is to settle
-	undo     *debt     // of an acquire: its release, once that was asked for
-	kills    *stream   // whose connection the server is told to drop
+	state     state
+	vote      vote
+	value     int64     // the number that it was answered with
+	stream    *stream   // that it was sent on
+	bound     *stream   // the only one that it may be sent on; nil: any
+	sentAt    time.Time // when it was written
+	doneAt    time.Time // of an acquire: when its answer came
+	withdrawn bool      // an acquire that must not be sent any more: its release came first
+	reserved  bool      // an acquire that counts in the node's owed
+	repeated  bool      // an acquire of which a user's client has sent more than one copy
+	spelled   bool      // the script is sent in full: the node did not know its digest
+	debt      *debt     // of a release: what it is to settle
+	undo      *debt     // of an acquire: its release, once that was asked for
+	kills     *stream   // whose connection the server is told to drop
 }
 
 // tell hands the vote to whoever waits.

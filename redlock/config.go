@@ -34,8 +34,9 @@ type Config struct {
 	// twentieth of the TTL at hand, between 25ms and 250ms.
 	NodeTimeout time.Duration
 
-	// RetryDelayMin and RetryDelayMax bound the pause of a waiter between two
-	// tries, before it grows. RetryDelayMin defaults to 100ms.
+	// RetryDelayMin and RetryDelayMax bound the pause of a waiter that nothing
+	// wakes, between two tries. From the fourth one on it is longer by their mean
+	// each time, five times at most. RetryDelayMin defaults to 100ms.
 	RetryDelayMin time.Duration
 
 	// RetryDelayMax is the upper end. Defaults to 300ms.
@@ -60,7 +61,8 @@ type Config struct {
 	// for people who ask who holds a lock. Defaults to host name and process id.
 	Owner string
 
-	// AutoRenew is not available in this version: setting it is an error.
+	// AutoRenew has every lock renewed, as [WithAutoRenew] does for one. Defaults
+	// to off.
 	AutoRenew bool
 
 	// RenewInterval is the time between two renewals, at most half of a TTL less
@@ -156,8 +158,6 @@ func (c *Config) checkGiven() error {
 		return configErrorf("owner", "has %d bytes; expected %d at most", len(c.Owner), maxOwner)
 	case strings.ContainsFunc(c.Owner, unicode.IsControl):
 		return configErrorf("owner", "has a control character in it")
-	case c.AutoRenew:
-		return configErrorf("auto_renew", "is not available in this version")
 	case c.RestartGuard != 0:
 		return configErrorf("restart_guard", "is not available in this version")
 	}

@@ -87,7 +87,6 @@ func TestABadSettingIsNamed(t *testing.T) {
 		{Config{Margin: math.MaxInt64}, "ttl", "leave nothing"},
 		{Config{TTL: time.Second, DriftFactor: 0.999}, "ttl", "leave nothing"},
 		{Config{TTL: time.Second, RenewInterval: 494*time.Millisecond + 1}, "renew_interval", "494ms at most"},
-		{Config{AutoRenew: true}, "auto_renew", "not available in this version"},
 		{Config{RestartGuard: time.Minute}, "restart_guard", "not available in this version"},
 		{Config{RestartGuard: -1}, "restart_guard", "not available in this version"},
 		{Config{Owner: strings.Repeat("x", 257)}, "owner", "257 bytes"},

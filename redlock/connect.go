@@ -47,13 +47,10 @@ func (n *node) connect(ctx context.Context, dialing time.Duration) (*stream, err
 		ctx, cancel = context.WithTimeout(ctx, cmp.Or(n.cfg.connectTimeout, masterTimeout))
 		defer cancel()
 	}
-	conn, err := n.dial(ctx, network, address, dialing)
+	conn, client, err := n.open(ctx, network, address, dialing)
 	if err != nil {
 		return nil, n.explain(err)
 	}
-	// Only now go-redis: its pool would cache a failed dial, probe by itself and
-	// log each one.
-	client := redis.NewClient(n.options(conn))
 	s := &stream{n: n, conn: conn, client: client, address: address,
 		ended: make(chan struct{}), closed: make(chan struct{}),
 		wake: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
@@ -73,6 +70,37 @@ func (n *node) connect(ctx context.Context, dialing time.Duration) (*stream, err
 		return nil, err
 	}
 	return s, nil
+}
+
+// open dials, and makes a client around the open connection. Only then go-redis:
+// its pool would cache a failed dial, probe by itself and log each one.
+func (n *node) open(
+	ctx context.Context, network, address string, dialing time.Duration,
+) (net.Conn, *redis.Client, error) {
+	conn, err := n.dial(ctx, network, address, dialing)
+	if err != nil {
+		return nil, nil, err
+	}
+	return conn, redis.NewClient(n.options(conn)), nil
+}
+
+// aside connects once more to the server that the node's stream leads to, for
+// what must not hold up the commands of locks: until ctx or the stream ends,
+// which is told by ended. The caller closes the client.
+func (n *node) aside(ctx context.Context) (client *redis.Client, ended <-chan struct{}, err error) {
+	n.mu.Lock()
+	s := n.stream
+	n.mu.Unlock()
+	if s == nil {
+		return nil, nil, connErrorf("its connection has ended")
+	}
+	network, _ := n.cfg.network()
+	conn, client, err := n.open(ctx, network, s.address, n.connectTimeout())
+	if err != nil {
+		return nil, nil, n.explain(err)
+	}
+	context.AfterFunc(ctx, func() { _ = conn.Close() }) // go-redis heeds a deadline alone
+	return client, s.ended, nil
 }
 
 func (n *node) connectTimeout() time.Duration {

@@ -107,7 +107,7 @@ func TestTheContextOfDoEndsWithTheLock(t *testing.T) {
 	})
 }
 
-func TestARenewalThatFailsIsTriedAgainUntilTheEnd(t *testing.T) {
+func TestDoGoesOnWhereAMajorityIsSilentForHalfATTL(t *testing.T) {
 	bubble(t, 3, Config{TTL: 3 * time.Second}, func(t *testing.T, r *rig) {
 		err := r.Do(t.Context(), "a", func(ctx context.Context, lock *Lock) error {
 			for range 5 {

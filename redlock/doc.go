@@ -40,4 +40,15 @@
 // order and many in one write. A failed attempt is released on every node that
 // may have executed it, behind the acquire on the same connection; what stays
 // unconfirmed is asked again until it is known to be gone.
+//
+// Callers of one manager that wait for the same lock stand in line, and only the
+// head of it asks the nodes. Refused, it listens on each node for releases, and
+// asks again when a majority may be free: nodes that granted its last question,
+// that have published a release since, or that it has only now begun to listen
+// to. Polling remains the fallback: a timer stands behind every wait, for the
+// end of the holder's TTL and for messages that are lost.
+//
+// One goroutine renews all locks of a manager. A renewal that fails is repeated
+// soon, until the lock ends. Once a majority has confirmed a lock, nodes that
+// lack its key are given it again: restarts of single nodes do not add up.
 package redlock

@@ -24,7 +24,8 @@ var (
 	// could have turned the vote, or the answers came too late to be trusted.
 	ErrNoQuorum = errors.New("redlock: no quorum")
 
-	// ErrNotHeld is what ErrExpired, ErrLost and ErrReleased match.
+	// ErrNotHeld is what ErrExpired, ErrLost and ErrReleased match. Of a Resume it
+	// says that a majority does not keep the lock under the token.
 	ErrNotHeld = errors.New("redlock: not held")
 
 	// ErrExpired says that the validity of the lock has passed.
@@ -65,11 +66,12 @@ func configErrorf(field, format string, args ...any) *ConfigError {
 }
 
 // QuorumError says how the nodes voted on a question that was not won. It
-// unwraps to its verdict (ErrTaken, ErrNoQuorum, ErrLost), to the context's
-// error if that had ended on return, and to a *multierror.Error of *NodeError.
+// unwraps to its verdict (ErrTaken, ErrNoQuorum, ErrLost; of a Resume ErrNotHeld
+// or ErrExpired), to the context's error if that had ended on return, and to a
+// *multierror.Error of *NodeError.
 type QuorumError struct {
-	// Op is the method: "lock", "extend", "unlock", "is locked", "is held",
-	// "ping".
+	// Op is the method: "lock", "extend", "unlock", "is locked", "is held", "ping",
+	// "inspect", "resume", "force unlock", "force unlock all".
 	Op       string
 	Resource string
 
@@ -91,7 +93,7 @@ func (e *QuorumError) Error() string {
 		fmt.Fprintf(&b, " %q", e.Resource)
 	}
 	fmt.Fprintf(&b, ": %s (%d yes, %d no, %d failed of %d nodes)",
-		strings.TrimPrefix(e.verdict.Error(), "redlock: "), e.Yes, e.No, e.Failed, e.Total)
+		plain(e.verdict), e.Yes, e.No, e.Failed, e.Total)
 	if e.ended != nil {
 		b.WriteString(": " + e.ended.Error())
 	}
@@ -156,7 +158,26 @@ func (m *Manager) alsoEnded(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", err, ctx.Err())
 }
 
-// notAsked is the error of a call whose ctx ended before the nodes were asked.
-func notAsked(op, resource string, err error) error {
-	return fmt.Errorf("redlock: %s %q: %w", op, resource, err)
+// alreadyHeld is the error of a call for a lock that this manager holds under
+// the same token.
+func alreadyHeld(op, resource string) error {
+	return opError(op, resource, fmt.Errorf("%w by this manager", ErrAlreadyHeld))
 }
+
+// opError is the error of a call where no votes say more than err does.
+func opError(op, resource string, err error) error { return &callError{op, resource, err} }
+
+// callError says in which call an error came up.
+type callError struct {
+	op, resource string
+	err          error
+}
+
+func (e *callError) Error() string {
+	return fmt.Sprintf("redlock: %s %q: %s", e.op, e.resource, plain(e.err))
+}
+
+func (e *callError) Unwrap() error { return e.err }
+
+// plain is the text of an error that stands inside another one of this library.
+func plain(err error) string { return strings.TrimPrefix(err.Error(), "redlock: ") }

@@ -415,3 +415,23 @@ func ExampleLock_Resource() {
 	fmt.Println(lock.Resource())
 	// Output: report
 }
+
+func ExampleWithAutoRenew() {
+	// Here: three nodes in memory.
+	m, done := inMemory(3)
+	defer done()
+
+	lock, err := m.TryLock(ctx, "report", redlock.WithTTL(100*time.Millisecond), redlock.WithAutoRenew())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer lock.Unlock(ctx)
+	select {
+	case <-lock.Done():
+		fmt.Println("stop working:", lock.Err())
+	case <-time.After(300 * time.Millisecond):
+		fmt.Println("still held, long after its TTL")
+	}
+	// Output: still held, long after its TTL
+}

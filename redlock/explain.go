@@ -31,10 +31,9 @@ func (n *node) explain(err error) error {
 		return configErrorf(n.path()+".tls", "%s does not speak TLS", n.name)
 	case errors.As(err, &network) && network.Op == "remote error": // an alert: a client certificate, mostly
 		return configErrorf(n.path()+".tls", "%s refuses the TLS connection: %v", n.name, network.Err)
-	case errors.Is(err, errOutOfStep), strings.Contains(err.Error(), "redis: can't parse"),
-		strings.Contains(err.Error(), "redis: invalid reply"):
+	case errors.Is(err, errOutOfStep), isNoReply(err):
 		return configErrorf(n.path(), "%s is not a Redis server, or wants TLS", n.name)
-	case redis.IsAuthError(err), hasText(err, "WRONGPASS", "NOAUTH", "invalid password", "called without any password"):
+	case isBadLogin(err), hasText(err, "WRONGPASS", "NOAUTH"):
 		return configErrorf(n.path()+".password", "%s refuses the user name or password: %s", n.name, inWords(err))
 	case hasText(err, "NOPERM"):
 		return configErrorf(n.path()+".username", "%s refuses the handshake: %s", n.name, inWords(err))
@@ -98,6 +97,15 @@ func hint(err error, secure bool) string {
 	}
 	return ""
 }
+
+// isBadLogin reports whether a server refuses the user name or password. Not
+// every such refusal has a code of its own.
+func isBadLogin(err error) bool {
+	return redis.IsAuthError(err) || hasText(err, "invalid password", "called without any password")
+}
+
+// isNoReply reports whether go-redis did not understand what came.
+func isNoReply(err error) bool { return hasText(err, "redis: can't parse", "redis: invalid reply") }
 
 func isTimeout(err error) bool {
 	var timeout net.Error

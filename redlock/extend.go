@@ -20,7 +20,7 @@ func (m *Manager) Extend(ctx context.Context, lock *Lock, ttl time.Duration) err
 		return err
 	}
 	defer m.leave()
-	switch err := m.owns(lock); {
+	switch err := m.checkLock(lock); {
 	case err != nil:
 		return err
 	case ttl < 0:
@@ -61,46 +61,90 @@ func (l *Lock) ExtendBy(ctx context.Context, d time.Duration) error {
 // extend asks the nodes to keep the key for what ttl says when its turn comes.
 // One runs at a time: a shorter one must not be counted after a longer one.
 func (l *Lock) extend(ctx context.Context, ttl func(start time.Time) time.Duration) error {
-	select {
-	case l.extending <- struct{}{}:
-		defer func() { <-l.extending }()
-	case <-l.Done():
-	case <-ctx.Done():
+	if l.takeTurn(ctx) {
+		defer l.leaveTurn()
 	}
 	if err := l.Err(); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
-		return notAsked("extend", l.resource, err)
+		return opError("extend", l.resource, err)
 	}
 	m, start := l.m, time.Now()
 	asked := ttl(start)
 	old := l.Until()
-	if !l.keepUntil(start.Add(asked + afterlife)) {
+	if !l.keepFor(start, asked) {
 		return l.Err()
 	}
 	req := extendRequest(l.key, l.Token(), asked)
 	b, t := m.ask(ctx, &req, decided, min(m.nodeTimeout(asked), remaining(start, old)))
 	switch t.verdict() {
 	case won:
-		return l.prolong(trustedUntil(start, asked, m.cfg.DriftFactor, m.cfg.Margin))
+		err := l.prolong(trustedUntil(start, asked, m.cfg.DriftFactor, m.cfg.Margin))
+		l.healFrom(b, start, asked)
+		return err
 	case beaten:
 		return l.notOurs(ctx, "extend", b, t)
 	}
 	return m.verdictError(ctx, "extend", l.resource, ErrNoQuorum, b, t)
 }
 
-// keepUntil notes that a node may keep the key until t, unless the lock is
-// over: what is still owed for it counts on the TTL that it had then.
-func (l *Lock) keepUntil(t time.Time) bool {
+// takeTurn waits until no other extends the lock. It is false where the lock or
+// ctx ended first.
+func (l *Lock) takeTurn(ctx context.Context) bool {
+	for !l.tryTurn() {
+		l.mu.Lock()
+		if l.freed == nil {
+			l.freed = make(chan struct{})
+		}
+		freed, busy := l.freed, l.extending
+		l.mu.Unlock()
+		if !busy {
+			continue
+		}
+		select {
+		case <-freed:
+		case <-l.Done():
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+func (l *Lock) tryTurn() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.extending {
+		return false
+	}
+	l.extending = true
+	return true
+}
+
+func (l *Lock) leaveTurn() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.extending = false
+	if l.freed != nil {
+		close(l.freed)
+		l.freed = nil
+	}
+}
+
+// keepFor notes that a node may keep the key for ttl from start, unless the
+// lock is over: what is still owed for it counts on the TTL that it had then.
+func (l *Lock) keepFor(start time.Time, ttl time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.life.Err() != nil {
 		return false
 	}
-	if t.After(l.lapse) {
+	if t := start.Add(ttl + afterlife); t.After(l.lapse) {
 		l.lapse = t
 	}
+	l.span = max(l.span, ttl)
 	return true
 }
 

@@ -136,13 +136,9 @@ type (
 	plainNodeState NodeState
 )
 
+// shortened leaves the nodes to their own methods.
 func (s State) shortened() plainState {
 	s.Token = shorten(s.Token)
-	nodes := make([]NodeState, len(s.Nodes))
-	for i, n := range s.Nodes {
-		nodes[i] = NodeState(n.shortened())
-	}
-	s.Nodes = nodes
 	return plainState(s)
 }
 

@@ -76,6 +76,15 @@ func pause(d time.Duration, one, other <-chan struct{}) {
 	}
 }
 
+// wakeUp puts something into a channel of capacity 1 that somebody waits at. It
+// never blocks: what is there already wakes them too.
+func wakeUp(wake chan<- struct{}) {
+	select {
+	case wake <- struct{}{}:
+	default:
+	}
+}
+
 // fail marks the node as down and refuses what waits for it. Releases are left
 // to the reaper.
 func (n *node) fail(err error) {
@@ -139,8 +148,8 @@ func (n *node) adopt(s *stream) {
 	s.heard = time.Now()
 	n.introduceLocked(s)
 	n.mu.Unlock()
-	s.signal()
-	n.signal()
+	wakeUp(s.wake)
+	wakeUp(n.wake)
 	if !known {
 		n.m.log.Info("redlock: node is up", "node", n.name)
 	}
@@ -190,7 +199,7 @@ func (n *node) orphan(s *stream) {
 	for _, c := range flight {
 		n.loseLocked(c, now)
 		if acquires = acquires || c.req.kind == acquire; c.req.reserves() {
-			undo := releaseRequest(c.req.key, c.req.token)
+			undo := releaseRequest(c.req.key, c.req.token, "")
 			releases = s.appendCommand(releases, &command{req: &undo})
 		}
 	}

@@ -18,29 +18,36 @@ type Lock struct {
 	ttl           time.Duration
 	noExpiry      bool
 	carry         any
-	start         time.Time     // of the winning attempt
-	cap           time.Time     // of WithMaxHold; zero: none
-	persisting    bool          // a PERSIST may have been sent: its keys do not lapse
-	ballot        *ballot       // of the winning attempt: which nodes may have the key
-	extending     chan struct{} // capacity 1: one Extend, ExtendBy or renewal at a time
+	start         time.Time // of the winning attempt
+	cap           time.Time // of WithMaxHold; zero: none
+	persisting    bool      // a PERSIST may have been sent: its keys do not lapse
+	renew         bool
 
 	life context.Context // ends with the lock; its cause is Err
 	stop context.CancelCauseFunc
 
 	mu        sync.Mutex
-	until     time.Time   // guarded by mu, as is all below
-	lapse     time.Time   // when no node can have the key any more, unless it is persisting
-	timer     *time.Timer // ends the lock at until
-	debts     []debt      // one per node, from the first release on
-	unlocking *unlocking  // the Unlock that is asking
-	released  bool        // a majority has deleted the key
+	until     time.Time     // guarded by mu, as is all below
+	lapse     time.Time     // when no node can have the key any more, unless it is persisting
+	span      time.Duration // the longest TTL that a node was asked for
+	timer     *time.Timer   // ends the lock at until
+	renewal   *renewal      // nil: it is not renewed
+	extending bool          // one Extend, ExtendBy or renewal at a time
+	freed     chan struct{} // closed by the next leaveTurn; nil: nobody waits for that
+	ballot    *ballot       // of the winning attempt: which nodes may have the key; nil from compact on
+	granted   []bool        // by node: what compact has kept of it
+	compacted time.Time     // when all its commands had been answered
+	heals     []*command    // by node, the last one each; nil: none
+	debts     []debt        // one per node, from the first release on
+	unlocking *unlocking    // the Unlock that is asking
+	released  bool          // a majority has deleted the key
 }
 
 func newLock(m *Manager, o *lockOptions) *Lock {
 	l := &Lock{
 		m: m, resource: o.resource, key: o.key,
 		given: o.token != "", ttl: o.ttl, noExpiry: o.noExpiry, carry: o.carry,
-		extending: make(chan struct{}, 1),
+		renew: o.renew,
 	}
 	token, enough := o.token, complete
 	if !l.given {
@@ -57,10 +64,16 @@ func newLock(m *Manager, o *lockOptions) *Lock {
 // setTimes reads the clock, before anything is sent.
 func (l *Lock) setTimes(o *lockOptions) {
 	l.start = time.Now()
-	l.until = trustedUntil(l.start, l.ttl, l.m.cfg.DriftFactor, l.m.cfg.Margin)
-	l.lapse = l.start.Add(l.ttl + afterlife)
-	if o.maxHold > 0 {
-		l.cap = l.start.Add(o.maxHold)
+	l.trustFor(l.ttl, o.maxHold)
+	l.lapse, l.span = l.start.Add(l.ttl+afterlife), l.ttl
+}
+
+// trustFor trusts a lock that nobody holds yet for what the nodes keep it from
+// its start on, and for maxHold at most, if that is set.
+func (l *Lock) trustFor(ttl, maxHold time.Duration) {
+	l.until = trustedUntil(l.start, ttl, l.m.cfg.DriftFactor, l.m.cfg.Margin)
+	if maxHold > 0 {
+		l.cap = l.start.Add(maxHold)
 		l.until = l.capped(l.until)
 	}
 }
@@ -141,7 +154,8 @@ func (l *Lock) Context(parent context.Context) context.Context {
 	return ctx
 }
 
-// Fence is the fencing token of the lock; 0 for a lock without.
+// Fence is the fencing token of the lock. It is 0 as long as [WithFence] is not
+// available.
 func (l *Lock) Fence() uint64 { return 0 }
 
 // Carry is the value given by [WithCarry].
@@ -161,6 +175,9 @@ func (l *Lock) activate() {
 	if !l.noExpiry {
 		l.timer = time.AfterFunc(time.Until(l.until), l.expire)
 	}
+	if l.renew || l.noExpiry { // which is confirmed
+		l.m.renewals.add(l)
+	}
 }
 
 // expire ends the lock if its time is over by either clock. The timer is late
@@ -179,22 +196,26 @@ func (l *Lock) expire() {
 // lose ends the lock for a reason that its holder did not choose, and takes
 // back what still stands of it. It counts as a call from before the end on, so
 // that Close waits for the release; where Close has begun, it makes it itself.
+// A handler of logs may take its time: nothing here waits for it.
 func (l *Lock) lose(cause error) {
 	counted := l.m.begin() == nil
 	ended := l.end(cause)
 	switch {
 	case counted && ended:
-		l.m.detached(l.abandon)
+		l.m.detached(func() { l.abandon(); l.logEnd(cause) })
 	case counted:
 		l.m.leave()
-	}
-	if ended {
-		l.m.log.Warn("redlock: lock is over", "resource", l.resource, "carry", l.carry, "error", cause)
+	case ended:
+		l.logEnd(cause)
 	}
 }
 
+func (l *Lock) logEnd(cause error) {
+	l.m.log.Warn("redlock: lock is over", "resource", l.resource, "carry", l.carry, "error", cause)
+}
+
 // end marks the lock as over. The first cause wins; end reports whether this
-// one did.
+// one did. Whoever ends a lock releases it.
 func (l *Lock) end(cause error) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -205,6 +226,8 @@ func (l *Lock) end(cause error) bool {
 	if l.timer != nil {
 		l.timer.Stop()
 	}
-	l.m.drop(l)
+	if l.renewal != nil {
+		l.m.renewals.remove(l.renewal)
+	}
 	return true
 }

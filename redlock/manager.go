@@ -15,6 +15,11 @@ import (
 
 // Manager takes locks on a quorum of independent nodes. It is safe for
 // concurrent use. Make one for a process, and close it at the end.
+//
+// Of every call that takes a ctx, here and of a [Lock], but of Close and for what
+// Do's fn returns: the error of a bad argument is a *ConfigError, that of a
+// manager that is closing [ErrClosed], and any other matches the error of ctx too
+// if that had ended.
 type Manager struct {
 	cfg     *Config // a pointer, so that no way of printing a Manager follows it
 	label   string  // of the owner, behind the random part of a token
@@ -24,6 +29,9 @@ type Manager struct {
 	nodes   []*node
 	servers servers
 	uses    *uses // a pointer, so that no way of printing a Lock shows its tokens
+	lines   lines
+
+	renewals renewals
 
 	open  context.Context // ends when Close begins: calls in progress return
 	shut  context.CancelFunc
@@ -36,8 +44,8 @@ type Manager struct {
 	quiet  chan struct{} // capacity 1: calls may have come down to 0
 
 	mu     sync.Mutex
-	held   map[*Lock]struct{} // guarded by mu; nil: no lock may be added
-	ending chan struct{}      // guarded by mu: closed when the first Close is done
+	held   map[string]*Lock // by key; guarded by mu; nil: no lock may be added
+	ending chan struct{}    // guarded by mu: closed when the first Close is done
 }
 
 // Open is New with default settings for the nodes at uris. None given:
@@ -71,7 +79,9 @@ func New(cfg Config, opts ...Option) (*Manager, error) {
 		ping:  pingRequest(),
 		quiet: make(chan struct{}, 1),
 		uses:  new(uses),
-		held:  make(map[*Lock]struct{}),
+		held:  make(map[string]*Lock),
+
+		renewals: renewals{wake: make(chan struct{}, 1)},
 	}
 	for _, opt := range opts {
 		if opt == nil {
@@ -92,68 +102,12 @@ func New(cfg Config, opts ...Option) (*Manager, error) {
 	return m, nil
 }
 
-// nodeTimeout bounds one round trip to a node, for a lock of the given TTL.
-func (m *Manager) nodeTimeout(ttl time.Duration) time.Duration {
-	if m.cfg.NodeTimeout > 0 {
-		return m.cfg.NodeTimeout
-	}
-	return min(max(ttl/20, 25*time.Millisecond), 250*time.Millisecond)
-}
-
-// begin counts a call in, unless the manager is closed.
-func (m *Manager) begin() error {
-	m.calls.Add(1)
-	if m.closed.Load() {
-		m.leave()
-		return ErrClosed
-	}
-	return nil
-}
-
-// leave counts a call out.
-func (m *Manager) leave() {
-	if m.calls.Add(-1) == 0 && m.closed.Load() {
-		select {
-		case m.quiet <- struct{}{}:
-		default:
-		}
-	}
-}
-
-// detached runs f as a task, and then counts out the call that the caller has
-// begun: Close waits for it.
-func (m *Manager) detached(f func()) {
-	m.tasks.Go(func() error {
-		defer m.leave()
-		f()
-		return nil
-	})
-}
-
-// hold starts the life of a lock that was won.
-func (m *Manager) hold(l *Lock) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.held == nil {
-		return ErrClosed
-	}
-	m.held[l] = struct{}{}
-	l.activate()
-	return nil
-}
-
-// drop forgets a lock that is over.
-func (m *Manager) drop(l *Lock) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.held, l)
-}
-
-// Held returns the locks of this manager that are valid now.
+// Held returns the locks of this manager that are valid now, in no
+// particular order.
 func (m *Manager) Held() []*Lock {
 	m.mu.Lock()
 	locks := make([]*Lock, 0, len(m.held))
-	for l := range m.held {
+	for _, l := range m.held {
 		locks = append(locks, l)
 	}
 	m.mu.Unlock()
@@ -191,4 +145,108 @@ func (m *Manager) Ping(ctx context.Context) error {
 		return nil
 	}
 	return m.verdictError(ctx, "ping", "", ErrNoQuorum, b, t)
+}
+
+// nodeTimeout bounds one round trip to a node, for a lock of the given TTL.
+func (m *Manager) nodeTimeout(ttl time.Duration) time.Duration {
+	if m.cfg.NodeTimeout > 0 {
+		return m.cfg.NodeTimeout
+	}
+	return min(max(ttl/20, 25*time.Millisecond), 250*time.Millisecond)
+}
+
+// begin counts a call in, unless the manager is closed.
+func (m *Manager) begin() error {
+	m.calls.Add(1)
+	if m.closed.Load() {
+		m.leave()
+		return ErrClosed
+	}
+	return nil
+}
+
+// beginFor counts a call in that asks for resource, and returns the key of that.
+func (m *Manager) beginFor(ctx context.Context, op, resource string) (key string, err error) {
+	if err := m.begin(); err != nil {
+		return "", err
+	}
+	if key, err = m.key(resource); err == nil && ctx.Err() != nil {
+		err = opError(op, resource, ctx.Err())
+	}
+	if err != nil {
+		m.leave()
+	}
+	return key, err
+}
+
+// leave counts a call out.
+func (m *Manager) leave() {
+	if m.calls.Add(-1) == 0 && m.closed.Load() {
+		wakeUp(m.quiet)
+	}
+}
+
+// detached runs f as a task, and then counts out the call that the caller has
+// begun: Close waits for it.
+func (m *Manager) detached(f func()) {
+	m.tasks.Go(func() error {
+		defer m.leave()
+		f()
+		return nil
+	})
+}
+
+// hold starts the life of a lock that was won. An older one of the same key
+// cannot have a majority any more: it is over before the new one is returned. It
+// is released here, whoever has ended it: Close does not find it any more.
+func (m *Manager) hold(l *Lock) error {
+	m.mu.Lock()
+	if m.held == nil {
+		m.mu.Unlock()
+		return ErrClosed
+	}
+	older := m.held[l.key]
+	m.held[l.key] = l
+	l.activate()
+	m.mu.Unlock()
+	if older == nil {
+		return nil
+	}
+	if older.Err() == nil && older.end(ErrLost) {
+		m.calls.Add(1) // the call that won is still counted: Close waits for both
+		m.detached(func() { older.logEnd(ErrLost) })
+	}
+	older.abandon()
+	return nil
+}
+
+// holder is the lock by which this manager holds key; nil if none is valid.
+func (m *Manager) holder(key string) *Lock {
+	m.mu.Lock()
+	l := m.held[key]
+	m.mu.Unlock()
+	if l == nil || l.Err() != nil {
+		return nil
+	}
+	return l
+}
+
+// heldUnder returns the lock of this manager that has key under token; nil if
+// there is none. It may be over, while its releases are not queued yet.
+func (m *Manager) heldUnder(key, token string) *Lock {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l := m.held[key]; l != nil && l.Token() == token {
+		return l
+	}
+	return nil
+}
+
+// drop forgets a lock that is over.
+func (m *Manager) drop(l *Lock) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.held[l.key] == l {
+		delete(m.held, l.key)
+	}
 }

@@ -2,6 +2,7 @@ package redlock
 
 import (
 	"errors"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -17,6 +18,8 @@ const (
 	// known to be undone. Each acquire reserves its place here before it is sent.
 	maxOwed = 8192
 )
+
+var errWithdrawn = errors.New("released before it was sent")
 
 var errStalled = errors.New("too many commands are waiting for its answers")
 
@@ -40,12 +43,14 @@ type node struct {
 	index    int
 	cfg      Node
 	name     string
+	db       string        // the number of its database
 	silence  time.Duration // how old the oldest unanswered command may become
 	wait     *request      // of a node with replicas: ends a batch
 	wake     chan struct{} // of a user's client, capacity 1: its worker has something to do
 	sentinel *sentinel     // nil for a plain node
-	history  []string      // the run_ids seen, in order; run's own
-	once     sync.Once     // of the warning that it does not tell its run_id
+	ear      *ear
+	history  []string  // the run_ids seen, in order; run's own
+	once     sync.Once // of the warning that it does not tell its run_id
 
 	mu      sync.Mutex
 	state   nodeState          // guarded by mu, as is all below
@@ -66,10 +71,12 @@ func newNode(m *Manager, index int, name string) *node {
 		index:   index,
 		cfg:     cfg,
 		name:    name,
+		db:      strconv.Itoa(cfg.database()),
 		silence: max(time.Second, 4*m.nodeTimeout(m.cfg.TTL)),
 		debts:   make(map[*debt]struct{}),
 		settled: make(chan struct{}, 1),
 	}
+	n.ear = newEar(n)
 	if len(cfg.Sentinels) > 0 {
 		n.sentinel = newSentinel(m, cfg, n.path())
 	}
@@ -106,6 +113,9 @@ func (n *node) submit(c *command) {
 
 // refusalLocked says why c cannot be sent to the node now.
 func (n *node) refusalLocked(c *command) (vote, error) {
+	if c.withdrawn {
+		return rejected, errWithdrawn
+	}
 	if n.state == down {
 		if errors.As(n.cause, new(*ConfigError)) {
 			return misconfigured, n.cause
@@ -139,13 +149,13 @@ func (n *node) enqueueLocked(c *command) *stream {
 	}
 	s := n.stream
 	if s == nil || n.wake != nil {
-		n.signal()
+		wakeUp(n.wake)
 		return nil
 	}
-	if len(s.flight) == 0 && len(n.queue) == 1 && s.tryTurn() {
+	if len(s.flight) == 0 && len(n.queue) == 1 && !c.followed && s.tryTurn() {
 		return s
 	}
-	s.signal()
+	wakeUp(s.wake)
 	return nil
 }
 
@@ -153,14 +163,6 @@ func (n *node) pushLocked(c *command) {
 	c.state = queued
 	n.queue = append(n.queue, c)
 	n.bytes += len(c.req.body)
-}
-
-// signal wakes the worker of a user's client.
-func (n *node) signal() {
-	select {
-	case n.wake <- struct{}{}:
-	default:
-	}
 }
 
 // dropLocked forgets a command that was never written.
@@ -179,14 +181,12 @@ func (n *node) unreserveLocked(c *command) {
 
 func (n *node) oweLocked(by int) {
 	n.owed += by
-	select {
-	case n.settled <- struct{}{}:
-	default:
-	}
+	wakeUp(n.settled)
 }
 
-// answerLocked notes the vote of a command that was in flight.
-func (n *node) answerLocked(c *command, v vote) {
+// answerLocked notes the vote of a command that was in flight. It returns the one
+// that counts.
+func (n *node) answerLocked(c *command, v vote) vote {
 	c.state, c.vote = answered, v
 	n.bytes -= len(c.req.body)
 	if c.req.kind == acquire {
@@ -196,12 +196,13 @@ func (n *node) answerLocked(c *command, v vote) {
 	if c.undo != nil {
 		n.excuseLocked(c.undo, v)
 	}
-	if c.debt != nil {
-		n.settleLocked(c, v)
-	}
 	if c.kills != nil && !v.failed() {
 		c.kills.gone = true
 	}
+	if c.debt != nil {
+		return n.settleLocked(c, v)
+	}
+	return v
 }
 
 // loseLocked notes that the connection of a command has ended before its answer
@@ -232,7 +233,7 @@ func (n *node) resendsLocked(c *command, err error) bool {
 	}
 	c.spelled, c.state = true, queued
 	n.queue = append(n.queue, c)
-	n.stream.signal()
+	wakeUp(n.stream.wake)
 	return true
 }
 
@@ -240,7 +241,13 @@ func (n *node) resendsLocked(c *command, err error) bool {
 // becomes a ConfigError that says which node's setting is wrong.
 func (n *node) tell(c *command, v vote, err error) {
 	if v == misconfigured && !errors.As(err, new(*ConfigError)) {
-		err = configErrorf(n.path(), "%s refuses the command: %v", n.name, err)
+		err = n.refusal(err)
 	}
 	c.tell(v, err)
+}
+
+// refusal is the error of a server that will not execute a command, whatever is
+// done but to mend the settings.
+func (n *node) refusal(err error) *ConfigError {
+	return configErrorf(n.path(), "%s refuses the command: %v", n.name, err)
 }

@@ -234,15 +234,7 @@ func TestWhatQueuesForASilentNodeIsBoundedAndBlocksNobody(t *testing.T) {
 			r.Manager.nodes[0].submit(&l.ballot.commands[0])
 			tries[i] = l
 		}
-		for i := range 100 {
-			lock, err := r.TryLock(t.Context(), fmt.Sprint(i))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := lock.Unlock(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
+		r.lockAndUnlock(100)
 		synctest.Wait()
 		if took := time.Since(start); took != 0 {
 			t.Errorf("it took %v", took)
@@ -416,15 +408,7 @@ func TestAWriteThatDoesNotGoOutEndsTheConnectionAndBlocksNobody(t *testing.T) {
 		r.connected()
 		r.nodes[0].Stall(true)
 		start := time.Now()
-		for i := range 100 {
-			lock, err := r.TryLock(t.Context(), fmt.Sprint(i))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := lock.Unlock(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
+		r.lockAndUnlock(100)
 		if took := time.Since(start); took != 0 {
 			t.Errorf("it took %v", took)
 		}

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"strings"
 	"time"
-	"unicode"
 )
 
 // Option is a setting of [New] that only Go can express. What a file can say is
@@ -50,6 +49,8 @@ type lockOptions struct {
 	resource, key string
 	ttl           time.Duration
 	noExpiry      bool
+	autoRenew     bool          // by WithAutoRenew
+	renew         bool          // by that, by Config.AutoRenew or by Do
 	maxHold       time.Duration // 0: no limit
 	token         string        // empty: a fresh one for each attempt
 	attempts      int           // 0: no limit
@@ -57,6 +58,7 @@ type lockOptions struct {
 	carry         any
 	ignoreRelease bool
 	wait          bool // Lock and Do: wait for the holder, and for the last use of the token
+	asksTTL       bool // from the first refusal on: when may a waiter ask again?
 }
 
 // WithTTL sets how long the nodes keep the lock. It is rounded up to whole
@@ -74,7 +76,9 @@ func WithTTL(ttl time.Duration) LockOption {
 // WithNoExpiry takes a lock that the nodes keep until it is unlocked. If its
 // holder dies, or a failover brings back what was just deleted, somebody has to
 // remove it by hand. It is acquired with [Config.TTL], so [WithTTL] does not go
-// with it. Nodes made by [Client] cannot keep one; a majority must be others.
+// with it, and confirmed every [Config.RenewInterval]: it ends with [ErrLost] if
+// a majority does not keep it any more. Nodes made by [Client] cannot keep one; a
+// majority must be others.
 func WithNoExpiry() LockOption {
 	return lockOptionFunc(func(o *lockOptions) error {
 		o.noExpiry = true
@@ -82,10 +86,16 @@ func WithNoExpiry() LockOption {
 	})
 }
 
-// WithAutoRenew gives the call a *ConfigError: renewal outside of [Manager.Do]
-// is not available in this version.
+// WithAutoRenew has the lock extended in time, every [Config.RenewInterval],
+// until it is unlocked, lost, or at the end of [WithMaxHold]. A renewal that
+// fails is repeated quickly while the lock is valid; one that a majority confirms
+// gives the key again to nodes that lack it. A lock without expiry needs none,
+// and with [WithNoExpiry] this is a *ConfigError.
 func WithAutoRenew() LockOption {
-	return lockOptionFunc(func(*lockOptions) error { return unavailable("WithAutoRenew") })
+	return lockOptionFunc(func(o *lockOptions) error {
+		o.autoRenew = true
+		return nil
+	})
 }
 
 // WithMaxHold ends the lock with [ErrExpired] at the latest d after its
@@ -107,16 +117,11 @@ func WithMaxHold(d time.Duration) LockOption {
 // any node: until then Lock waits, and TryLock returns [ErrNoQuorum].
 func WithToken(token string) LockOption {
 	return lockOptionFunc(func(o *lockOptions) error {
-		switch {
-		case token == "":
+		if token == "" {
 			return configErrorf("token", "is empty; leave the option out for a random one")
-		case len(token) > maxToken:
-			return configErrorf("token", "has %d bytes; expected %d at most", len(token), maxToken)
-		case strings.ContainsFunc(token, unicode.IsControl):
-			return configErrorf("token", "has a control character; only printable text is allowed")
 		}
 		o.token = token
-		return nil
+		return checkToken(token)
 	})
 }
 
@@ -132,8 +137,9 @@ func WithAttempts(n int) LockOption {
 	})
 }
 
-// WithBackoff sets the pause between two tries of one Lock. The argument of
-// pause is 1 for the first pause, 2 for the second, and so on.
+// WithBackoff sets the longest pause between two tries of one Lock: a release of
+// the lock, or the end of its holder's TTL, ends it before. The argument of pause
+// is 1 for the first pause, 2 for the second, and so on.
 func WithBackoff(pause func(attempt int) time.Duration) LockOption {
 	return lockOptionFunc(func(o *lockOptions) error {
 		if pause == nil {
@@ -175,7 +181,6 @@ func unavailable(name string) error {
 
 const (
 	maxResource = 1 << 10 // bytes
-	maxToken    = 512     // bytes
 
 	// maxTTL is far from what a sum of Durations can hold, 292 years.
 	maxTTL = 100 * 365 * 24 * time.Hour
@@ -202,9 +207,16 @@ func (m *Manager) lockOptions(resource string, opts []LockOption) (*lockOptions,
 		return nil, configErrorf("ttl", "WithTTL and WithNoExpiry contradict each other; use one of them")
 	case o.noExpiry && o.maxHold > 0:
 		return nil, configErrorf("max_hold", "WithMaxHold and WithNoExpiry contradict each other; use one of them")
+	case o.noExpiry && o.autoRenew:
+		return nil, configErrorf("auto_renew", "WithAutoRenew and WithNoExpiry contradict each other; use one of them")
 	}
 	if o.ttl, err = m.usableTTL(cmp.Or(o.ttl, m.cfg.TTL)); err != nil {
 		return nil, err
+	}
+	if o.autoRenew || m.cfg.AutoRenew {
+		if err := m.renewed(o); err != nil {
+			return nil, err
+		}
 	}
 	o.attempts = cmp.Or(o.attempts, m.cfg.Attempts)
 	if o.backoff == nil {

@@ -1,6 +1,9 @@
 package redlock
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // persist takes the expiry off a lock that is to have none, and returns the
 // votes on that. It was acquired with a TTL, so that a holder that dies
@@ -56,9 +59,8 @@ func (n *node) submitOn(acquire, c *command) {
 // onEach calls f for each vote that is in, and for each that is to come.
 func (b *ballot) onEach(f func(node int, v vote)) {
 	b.mu.Lock()
-	b.late = f
-	votes := make([]vote, len(b.votes))
-	copy(votes, b.votes)
+	b.each = f
+	votes := slices.Clone(b.votes)
 	b.mu.Unlock()
 	for i, v := range votes {
 		if v != pending {

@@ -21,6 +21,7 @@ func lockWithoutAnswerOf(t *testing.T, r *rig, opts ...LockOption) *Lock {
 	})
 	lock := r.mustLock(r.Manager, "a", append(opts, WithNoExpiry())...)
 	r.nodes[2].OnCommand(nil)
+	r.nodes[2].Deny("set") // nor is it given the key later
 	passTime(time.Second)
 	return lock
 }
@@ -53,6 +54,7 @@ func TestAGivenTokenWithoutExpiryIsFreeAgainAfterALostAcquire(t *testing.T) {
 				t.Error(err)
 			}
 			passTime(10 * time.Second)
+			r.nodes[2].FailWith("set", "")
 			lock, err := r.TryLock(t.Context(), "a", WithToken("mine"))
 			if err != nil {
 				t.Fatalf("away %v: %v", away, err)

@@ -2,6 +2,7 @@ package redlock
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,13 +73,14 @@ type ballot struct {
 	enough   func(tally) bool
 	over     atomic.Bool   // nobody needs what was not sent yet
 	done     chan struct{} // capacity 1: the votes are enough
+	onEnough func()        // called instead, by whoever casts the vote that is enough
 
 	mu    sync.Mutex
 	tally tally                  // guarded by mu, as is all below
 	votes []vote                 // by node
 	errs  []error                // by node; of the votes that failed
-	rung  bool                   // done has been sent to
-	late  func(node int, v vote) // told of each vote from now on, those too that came too late
+	rung  bool                   // they were enough
+	each  func(node int, v vote) // told of each vote, those too that came too late; see onEach
 }
 
 // newBallot prepares a question to total nodes; the commands get their requests
@@ -100,19 +102,31 @@ func newBallot(total int, enough func(tally) bool) *ballot {
 // receive counts one node's vote. The first one counts.
 func (b *ballot) receive(c *command, v vote, err error) {
 	b.mu.Lock()
-	b.countLocked(c.index, v, err)
-	late := b.late
+	enough := b.countLocked(c.index, v, err)
+	each := b.each
 	b.mu.Unlock()
-	if late != nil {
-		late(c.index, v)
+	if enough {
+		b.ring()
+	}
+	if each != nil {
+		each(c.index, v)
 	}
 }
 
 func (b *ballot) gone() bool { return b.over.Load() }
 
-func (b *ballot) countLocked(node int, v vote, err error) {
-	if b.votes[node] != pending {
+func (b *ballot) ring() {
+	if b.onEnough != nil {
+		b.onEnough()
 		return
+	}
+	b.done <- struct{}{}
+}
+
+// countLocked reports whether with this vote they have become enough.
+func (b *ballot) countLocked(node int, v vote, err error) bool {
+	if b.votes[node] != pending {
+		return false
 	}
 	b.votes[node] = v
 	switch {
@@ -130,10 +144,11 @@ func (b *ballot) countLocked(node int, v vote, err error) {
 			b.tally.own++
 		}
 	}
-	if !b.rung && b.enough(b.tally) {
-		b.rung = true
-		b.done <- struct{}{}
+	if b.rung || !b.enough(b.tally) {
+		return false
 	}
+	b.rung = true
+	return true
 }
 
 // wait returns the votes once they are enough. A node that has not answered
@@ -149,6 +164,11 @@ func (b *ballot) wait(ctx, open context.Context, timeout time.Duration) tally {
 	case <-ctx.Done():
 	case <-open.Done():
 	}
+	return b.sum()
+}
+
+// sum is the tally of what has been counted.
+func (b *ballot) sum() tally {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.tally
@@ -156,12 +176,16 @@ func (b *ballot) wait(ctx, open context.Context, timeout time.Duration) tally {
 
 func (b *ballot) timeOut(timeout time.Duration) {
 	err := connErrorf("no answer within %v", timeout)
+	enough := false
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	for i, v := range b.votes {
 		if v == pending {
-			b.countLocked(i, unknown, err)
+			enough = b.countLocked(i, unknown, err) || enough
 		}
+	}
+	b.mu.Unlock()
+	if enough {
+		b.ring()
 	}
 }
 
@@ -179,6 +203,53 @@ func (b *ballot) failures(nodes []*node) *multierror.Error {
 		all.ErrorFormat = oneLine
 	}
 	return all
+}
+
+// grants are the nodes that said yes so far.
+func (b *ballot) grants() (nodes []int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, v := range b.votes {
+		if v == granted {
+			nodes = append(nodes, i)
+		}
+	}
+	return nodes
+}
+
+// told is how many subscribers a release has told, on the node where it has told
+// most.
+func (b *ballot) told() (most int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, v := range b.votes {
+		if v == granted {
+			most = max(most, int(b.commands[i].value)-1)
+		}
+	}
+	return most
+}
+
+// freeIn is when a majority may be free by TTL, as the nodes that refused an
+// acquire have told it; forever if too few did.
+func (b *ballot) freeIn() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var left []time.Duration
+	for i, v := range b.votes {
+		switch {
+		case v == granted:
+			left = append(left, 0)
+		case v == refused && b.commands[i].value < 0:
+			value := max(b.commands[i].value, -maxTTL.Milliseconds()) // a Duration must not overflow
+			left = append(left, time.Duration(1-value)*time.Millisecond)
+		}
+	}
+	if need := majority(len(b.votes)); len(left) >= need {
+		slices.Sort(left)
+		return left[need-1]
+	}
+	return forever
 }
 
 // put sends req to all nodes. It never waits for one: a node that is up gets

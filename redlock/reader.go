@@ -93,14 +93,14 @@ func (s *stream) match(replies []reply, answers []answer) ([]answer, error) {
 			return answers, err
 		}
 		taken++
+		c.value = r.n
 		if err != nil {
 			n.doubtLocked(err)
 			if n.resendsLocked(c, err) {
 				continue
 			}
 		}
-		n.answerLocked(c, v)
-		answers = append(answers, answer{c, v, err})
+		answers = append(answers, answer{c, n.answerLocked(c, v), err})
 	}
 	return answers, nil
 }

@@ -108,7 +108,9 @@ func exampleBodies(t *testing.T) []string {
 
 // shown is what the README shows of an Example's body.
 func shown(body []byte) string {
-	body, _, _ = bytes.Cut(body, []byte("\t// Output:"))
+	for _, output := range []string{"\t// Output:", "\t// Unordered output:"} {
+		body, _, _ = bytes.Cut(body, []byte(output))
+	}
 	text := strings.TrimSpace(strings.ReplaceAll(string(body), "\n\t", "\n"))
 	if strings.HasPrefix(text, "// Here:") {
 		_, text, _ = strings.Cut(text, "\n\n")

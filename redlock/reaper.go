@@ -7,8 +7,11 @@ import (
 
 const (
 	// reapTick is how often a node looks at what it is owed, and at its stream.
-	reapTick   = 250 * time.Millisecond
+	reapTick = 250 * time.Millisecond
+
+	// firstPause comes before a release is repeated, and doubles each time.
 	firstPause = 50 * time.Millisecond
+
 	// afterlife is added to a TTL before a key is taken to have lapsed: the node's
 	// clock may be slow, and a reply may have been long on its way.
 	afterlife = time.Second
@@ -24,7 +27,7 @@ type debt struct {
 	acquire *command
 	request *request
 	lapse   time.Time     // when the key is gone by itself, if the acquire has been executed; zero: never
-	span    time.Duration // from the try's start to the latest end that a node was asked for
+	span    time.Duration // the longest TTL that a node was asked for
 	given   bool          // the caller chose the token: a try that is lost is released only where it was granted
 	once    bool          // the release is sent once, and never repeated
 
@@ -40,12 +43,20 @@ type debt struct {
 	met     time.Time // when the node first answered on a connection after the acquire's
 }
 
+// releases reports whether the debt is for key under token.
+func (d *debt) releases(key, token string) bool {
+	return d.request.key == key && d.request.token == token
+}
+
 // release asks the node to delete the key that the debt's acquire may have made
 // there. With all, a node that cannot have it is asked too, for its vote.
 func (n *node) release(d *debt, c *command, all bool) {
 	n.mu.Lock()
-	if d.acquire.state == queued {
+	switch d.acquire.state {
+	case queued:
 		n.dropLocked(d.acquire)
+	case unsent:
+		d.acquire.withdrawn = true
 	}
 	settled, owing := d.settled, d.acquire.mayExist(d.given && !all)
 	if owing && !settled {
@@ -74,7 +85,7 @@ func (c *command) mayExist(sure bool) bool {
 	return false
 }
 
-// outcome is the vote of a debt that is settled.
+// outcome is the vote where there is nothing left to delete.
 func (d *debt) outcome() vote {
 	if d.deleted {
 		return granted
@@ -105,8 +116,9 @@ func (n *node) excuseLocked(d *debt, v vote) {
 	}
 }
 
-// settleLocked takes the answer v of the release c.
-func (n *node) settleLocked(c *command, v vote) {
+// settleLocked takes the answer v of the release c. It returns the vote that
+// counts: another release of the same key may have been the one that deleted it.
+func (n *node) settleLocked(c *command, v vote) vote {
 	d, now := c.debt, time.Now()
 	d.asking = false
 	d.deleted = d.deleted || v == granted
@@ -118,6 +130,10 @@ func (n *node) settleLocked(c *command, v vote) {
 	default:
 		n.scheduleLocked(d, now)
 	}
+	if v == refused {
+		return d.outcome()
+	}
+	return v
 }
 
 // provesLocked reports whether the answer v to a release on s shows that the key

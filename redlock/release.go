@@ -23,7 +23,7 @@ func (m *Manager) Unlock(ctx context.Context, lock *Lock) error {
 		return err
 	}
 	defer m.leave()
-	if err := m.owns(lock); err != nil {
+	if err := m.checkLock(lock); err != nil {
 		return err
 	}
 	return m.alsoEnded(ctx, lock.unlock(ctx))
@@ -71,6 +71,7 @@ func (l *Lock) askRelease(ctx context.Context, cause error) error {
 	ctx = context.WithoutCancel(ctx) // others may get this error: each adds that of its own ctx
 	t := b.wait(ctx, m.open, m.nodeTimeout(l.ttl))
 	b.over.Store(true)
+	m.crowd(l.key, b.told())
 	switch {
 	case m.open.Err() != nil:
 		return ErrClosed
@@ -93,32 +94,49 @@ func (l *Lock) abandon() { l.putRelease(nil) }
 // putRelease asks every node to delete the key. Without a ballot nobody waits
 // for the votes, and only nodes that may have the key are asked.
 func (l *Lock) putRelease(b *ballot) {
-	l.ballot.over.Store(true)
-	req := releaseRequest(l.key, l.Token())
-	debts := l.openDebts(&req)
+	debts := l.openDebts()
 	var commands []command
 	if b != nil {
 		commands = b.commands
 	} else {
 		commands = make([]command, len(debts))
 	}
+	held := l.life != nil // and no try that has failed
+	followed := held && l.m.awaited(l.key)
 	for i, n := range l.m.nodes {
-		commands[i].req = &req
+		commands[i].req, commands[i].followed = debts[i].request, followed
 		n.release(&debts[i], &commands[i], b != nil)
+	}
+	if held {
+		l.m.drop(l) // not before: Resume must not find its keys and miss its releases
+		l.m.passOn(l.key)
 	}
 }
 
-// openDebts makes the debts of the lock at its first release.
-func (l *Lock) openDebts(req *request) []debt {
+// openDebts makes the debts of the lock at its first release. Nodes with one
+// number of their database share one request.
+func (l *Lock) openDebts() []debt {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.ballot != nil {
+		l.ballot.over.Store(true)
+	}
 	if l.debts == nil {
 		l.debts = make([]debt, len(l.m.nodes))
-		for i := range l.debts {
+		var req *request
+		for i, n := range l.m.nodes {
+			db := n.db
+			if l.life == nil {
+				db = ""
+			}
+			if i == 0 || n.db != l.m.nodes[i-1].db {
+				made := releaseRequest(l.key, l.Token(), db)
+				req = &made
+			}
 			l.debts[i] = debt{
-				acquire: &l.ballot.commands[i],
+				acquire: l.acquireLocked(i),
 				request: req,
-				span:    l.lapse.Sub(l.start) - afterlife,
+				span:    l.span,
 				given:   l.given,
 				once:    l.given && !l.persisting,
 			}
@@ -130,11 +148,11 @@ func (l *Lock) openDebts(req *request) []debt {
 	return l.debts
 }
 
-// owns refuses what is no lock of this manager.
-func (m *Manager) owns(lock *Lock) error {
+// checkLock refuses what is no lock of this manager.
+func (m *Manager) checkLock(lock *Lock) error {
 	switch {
 	case lock == nil:
-		return configErrorf("lock", "is nil; it must be one that Lock, TryLock or Do returned")
+		return configErrorf("lock", "is nil; it must be one that Lock, TryLock, Do or Resume returned")
 	case lock.m != m:
 		return configErrorf("lock", "belongs to another manager")
 	}

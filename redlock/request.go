@@ -23,6 +23,7 @@ const (
 	noScript script = iota
 	acquireScript
 	extendScript
+	lookScript
 	persistScript
 	releaseScript
 	scriptCount
@@ -31,6 +32,7 @@ const (
 var scriptText = [scriptCount]string{
 	acquireScript: scripts.Acquire,
 	extendScript:  scripts.Extend,
+	lookScript:    scripts.Look,
 	persistScript: scripts.Persist,
 	releaseScript: scripts.Release,
 }
@@ -45,7 +47,7 @@ type request struct {
 	given  bool // of an acquire: the caller chose the token
 	read   func(reply) (vote, error)
 
-	key, token string   // of an acquire: what is to be released
+	key, token string   // of an acquire or a release
 	args       []string // what a user's own client is given; of a script, what follows its text
 }
 
@@ -86,8 +88,9 @@ func givenRequest(key, token string, ttl time.Duration) request {
 	return r
 }
 
-// replayableRequest takes a key through a client that may send a command twice:
-// the key that its own first copy has made is its own grant.
+// replayableRequest takes a key under a random token by script: a key that holds
+// the token already is granted. It is for a client that may send a command twice,
+// for what heals a node, and for a waiter, since a refusal tells the key's TTL.
 func replayableRequest(key, token string, ttl time.Duration) request {
 	r := givenRequest(key, token, ttl)
 	r.given, r.read = false, readReplayed
@@ -130,14 +133,27 @@ func persistRequest(key, token string) request {
 	return r
 }
 
-func releaseRequest(key, token string) request {
-	r := scriptRequest(releaseScript, key, token)
-	r.kind = release
+// releaseRequest deletes the key, if it holds token, and tells those who listen
+// for it in db. A try that failed held nothing that anybody waits for: it leaves
+// db empty, and wakes no crowd that would only split the next vote.
+func releaseRequest(key, token, db string) request {
+	r := scriptRequest(releaseScript, key, token, db)
+	r.kind, r.read = release, readRelease
+	r.key, r.token = key, token
+	return r
+}
+
+// lookRequest asks what stands at the key, and writes touch again where it does;
+// empty: it writes nothing. Who asks says how the answer is read.
+func lookRequest(key, touch string) request {
+	r := scriptRequest(lookScript, key, touch)
+	r.writes = touch != ""
 	return r
 }
 
 // scriptRequest encodes what follows a script's digest: the number of keys, the
-// key and the arguments. All our scripts answer 1 or 0, but for the acquire.
+// key and the arguments. Who makes a script that answers more than 1 or 0 sets
+// how that is read.
 func scriptRequest(s script, key string, args ...string) request {
 	args = append([]string{"1", key}, args...)
 	return request{script: s, body: appendBulks(grow(nil, args), args), read: readBool, args: args}
@@ -151,8 +167,10 @@ func scriptPrefix(s script, command, digestOrText string) []byte {
 }
 
 // scriptArity is the number of elements in a script's command: EVALSHA, digest,
-// number of keys, key, token, and the TTL where there is one.
-var scriptArity = [scriptCount]int{acquireScript: 6, extendScript: 6, persistScript: 5, releaseScript: 5}
+// number of keys, key, and the arguments.
+var scriptArity = [scriptCount]int{
+	acquireScript: 6, extendScript: 6, lookScript: 5, persistScript: 5, releaseScript: 6,
+}
 
 func milliseconds(ttl time.Duration) string {
 	return strconv.FormatInt(ttl.Milliseconds(), 10)

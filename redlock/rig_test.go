@@ -2,6 +2,7 @@ package redlock
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"strings"
 	"testing"
@@ -10,6 +11,9 @@ import (
 
 	"github.com/redlock-go/redlock/internal/fakeredis"
 )
+
+// rounds is how often the simulations are repeated; make simulate sets more.
+var rounds = flag.Int("rounds", 5, "rounds of each simulation")
 
 // rig is a manager on nodes in memory, in fake time.
 type rig struct {
@@ -85,6 +89,34 @@ func (r *rig) mustLock(m *Manager, resource string, opts ...LockOption) *Lock {
 	}
 	synctest.Wait() // the nodes beyond the majority have answered
 	return lock
+}
+
+// lockAndUnlock takes so many locks, and gives each back at once.
+func (r *rig) lockAndUnlock(n int) {
+	r.t.Helper()
+	for i := range n {
+		lock, err := r.TryLock(r.t.Context(), fmt.Sprint(i))
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if err := lock.Unlock(r.t.Context()); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// mustRelease wants one acquire on the connection, and its release behind it.
+func (r *rig) mustRelease(node *fakeredis.Node, conn int) {
+	r.t.Helper()
+	order := ""
+	for _, c := range node.Commands() {
+		if c.Conn == conn && (c.Name == "SET" || c.Name == "EVALSHA") {
+			order += c.Name + " "
+		}
+	}
+	if order != "SET EVALSHA " {
+		r.t.Errorf("the connection executed %q", order)
+	}
 }
 
 // holders counts the nodes that have key.

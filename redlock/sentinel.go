@@ -247,10 +247,7 @@ func listen(conn net.Conn, news chan<- struct{}) error {
 	_, err := conn.Write(appendCommand(nil, "SUBSCRIBE", "+switch-master"))
 	for buf := make([]byte, 1<<10); err == nil; {
 		_, err = conn.Read(buf)
-		select {
-		case news <- struct{}{}:
-		default:
-		}
+		wakeUp(news)
 	}
 	return err
 }
@@ -279,13 +276,13 @@ func sentinelFault(err error, secure bool) (setting, reason string) {
 	switch {
 	case errors.Is(err, redis.Nil):
 		return "master", "does not know it"
-	case redis.IsAuthError(err), hasText(err, "invalid password", "called without any password"):
+	case isBadLogin(err):
 		return "sentinel_password", "refuses the user name or password: " + inWords(err)
 	case hasText(err, "NOPERM"):
 		return "sentinel_username", "refuses the question: " + inWords(err)
 	case hasText(err, "tls: "):
 		return "sentinel_tls", "is not connected to: " + inWords(err)
-	case hasText(err, "unknown command", "redis: can't parse", "redis: invalid reply"):
+	case isNoReply(err), hasText(err, "unknown command"):
 		return "sentinels", "is not a Sentinel, or wants TLS"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, net.ErrClosed), isTimeout(err):
 		return "", "did not answer in time" + hint(err, secure)

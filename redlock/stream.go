@@ -78,13 +78,6 @@ func (s *stream) tryTurn() bool {
 	}
 }
 
-func (s *stream) signal() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
-
 // write is the writer's loop.
 func (s *stream) write() {
 	for {
@@ -154,7 +147,7 @@ func (s *stream) fill() bool {
 	}
 	n.queue = slices.Delete(n.queue, 0, taken) // which forgets what it moves, too
 	if len(n.queue) > 0 {
-		s.signal()
+		wakeUp(s.wake)
 	}
 	if writes && n.cfg.Replicas > 0 {
 		s.buf = append(s.buf, n.wait.body...)

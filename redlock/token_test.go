@@ -63,7 +63,10 @@ func TestATokenThatThisManagerHoldsIsAlreadyHeldWithoutIO(t *testing.T) {
 		r.mustLock(r.Manager, "a", WithToken("mine"))
 		before := len(r.nodes[0].Commands())
 		if _, err := r.Lock(t.Context(), "a", WithToken("mine")); !errors.Is(err, ErrAlreadyHeld) {
-			t.Errorf("got %v", err)
+			t.Errorf("Lock got %v", err)
+		}
+		if _, err := r.TryLock(t.Context(), "a", WithToken("mine")); !errors.Is(err, ErrAlreadyHeld) {
+			t.Errorf("TryLock got %v", err)
 		}
 		if len(r.nodes[0].Commands()) != before {
 			t.Error("the nodes were asked")
@@ -137,10 +140,13 @@ func TestALogHandlerMayAskForTheTokenOfTheLockThatIsOver(t *testing.T) {
 		if _, err := m.TryLock(t.Context(), "a", WithToken("mine")); errors.Is(err, ErrAlreadyHeld) {
 			t.Errorf("got %v", err)
 		}
-		if !handled || lock.life.Err() == nil {
+		if lock.life.Err() == nil {
 			t.Error("the lock is over, and was not ended")
 		}
 		synctest.Wait()
+		if !handled {
+			t.Error("it was not logged")
+		}
 	})
 }
 
@@ -287,4 +293,35 @@ func TestAGrantMayComeWhileTheTimeOutOfItsNodeIsFollowed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The heal of a lock that is lost meanwhile is granted behind the releases.
+func TestALostLockWithoutExpiryGivesItsTokenBack(t *testing.T) {
+	bubble(t, 3, Config{TTL: 3 * time.Second}, func(t *testing.T, r *rig) {
+		lock := r.mustLock(r.Manager, "a", WithToken("mine"), WithNoExpiry())
+		passTime(time.Second)
+		r.nodes[2].FlushAll()
+		healing := make(chan struct{})
+		r.nodes[2].OnCommand(func(c fakeredis.Command) fakeredis.Action {
+			if c.Name == "EVALSHA" && len(c.Args) == 5 && c.Args[4] == "3000" {
+				close(healing)
+				return fakeredis.Action{Delay: 500 * time.Millisecond}
+			}
+			return fakeredis.Action{}
+		})
+		<-healing
+		r.nodes[2].OnCommand(nil)
+		r.nodes[0].FlushAll()
+		r.nodes[1].FlushAll()
+		if held, _ := lock.IsHeld(t.Context()); held {
+			passTime(time.Second)
+		}
+		passTime(time.Minute)
+		if err := lock.Err(); !errors.Is(err, ErrLost) {
+			t.Fatal(err)
+		}
+		if _, err := r.TryLock(t.Context(), "a", WithToken("mine")); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -52,6 +52,19 @@ func TestUnlockSaysWhatBecameOfTheLock(t *testing.T) {
 	})
 }
 
+// The next caller of this manager may win the key between the releases of one
+// Unlock: then it releases the older lock, too.
+func TestUnlockCountsWhatAnotherReleaseOfTheSameLockHasDeleted(t *testing.T) {
+	bubble(t, 5, Config{}, func(t *testing.T, r *rig) {
+		r.slowDown()
+		lock := r.mustLock(r.Manager, "a")
+		lock.abandon()
+		if err := lock.Unlock(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestUnlockOfALockWhoseTimerIsLateSaysThatItHasExpired(t *testing.T) {
 	bubble(t, 3, Config{TTL: time.Minute}, func(t *testing.T, r *rig) {
 		lock := r.mustLock(r.Manager, "a")

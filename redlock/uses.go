@@ -21,6 +21,7 @@ type uses struct {
 type use struct {
 	lock   *Lock
 	trying bool // guarded by uses.mu
+	before *use // of a lock that was resumed: the use that it took over, where that was not spent
 }
 
 // pollUses is how often Lock looks whether a token is free again. It asks no
@@ -32,32 +33,41 @@ const pollUses = 10 * time.Millisecond
 // ErrNoQuorum.
 func (u *uses) claim(ctx context.Context, l *Lock, wait bool) error {
 	for {
-		u.endLast(l)
+		u.endLast(l.key, l.Token())
 		free, held := u.replace(l)
 		switch {
 		case free:
 			return nil
 		case held:
-			return fmt.Errorf("redlock: lock %q: %w by this manager", l.resource, ErrAlreadyHeld)
+			return alreadyHeld("lock", l.resource)
 		case !wait:
-			return fmt.Errorf("redlock: lock %q: %w: nodes may still keep the last use of this token",
-				l.resource, ErrNoQuorum)
+			return opError("lock", l.resource, fmt.Errorf("%w: nodes may still keep the last use of this token", ErrNoQuorum))
 		}
 		pause(pollUses, ctx.Done(), l.m.open.Done())
 		switch {
 		case l.m.open.Err() != nil:
 			return ErrClosed
 		case ctx.Err() != nil:
-			return notAsked("lock", l.resource, ctx.Err())
+			return opError("lock", l.resource, ctx.Err())
 		}
 	}
 }
 
+// lingers reports whether something may be left of the token's last use, and
+// this manager does not hold it.
+func (u *uses) lingers(key, token string) bool {
+	u.endLast(key, token)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	last := u.last[[2]string{key, token}]
+	return last != nil && !last.held() && !last.spent(time.Now())
+}
+
 // endLast ends the lock of the token's last use if its time is over. That is
 // logged, and a handler of logs may call the library: mu is not held.
-func (u *uses) endLast(l *Lock) {
+func (u *uses) endLast(key, token string) {
 	u.mu.Lock()
-	last := u.last[[2]string{l.key, l.Token()}]
+	last := u.last[[2]string{key, token}]
 	won := last != nil && !last.trying && last.lock.life != nil
 	u.mu.Unlock()
 	if won {
@@ -75,6 +85,11 @@ func (u *uses) replace(l *Lock) (free, held bool) {
 	if last := u.last[name]; last != nil && !last.spent(now) {
 		return false, last.held()
 	}
+	u.setLocked(name, &use{lock: l, trying: true}, now)
+	return true, false
+}
+
+func (u *uses) setLocked(name [2]string, current *use, now time.Time) {
 	if len(u.last) >= u.sweepAt {
 		for name, last := range u.last {
 			if last.spent(now) {
@@ -86,8 +101,7 @@ func (u *uses) replace(l *Lock) (free, held bool) {
 	if u.last == nil {
 		u.last = make(map[[2]string]*use)
 	}
-	u.last[name] = &use{lock: l, trying: true}
-	return true, false
+	u.last[name] = current
 }
 
 // tried marks the end of the try that claimed l.
@@ -103,19 +117,23 @@ func (u *use) held() bool { return !u.trying && u.lock.life != nil && u.lock.lif
 // spent reports whether nothing of the use can be left: every node has refused
 // it or answered its release, or its TTL has passed.
 func (u *use) spent(now time.Time) bool {
-	if u.trying || u.held() {
+	if u.trying || u.held() || u.before != nil && !u.before.spent(now) {
 		return false
 	}
 	l := u.lock
 	l.mu.Lock()
 	lapse, debts := l.lapse, l.debts
+	acquires := make([]*command, len(l.m.nodes))
+	for i := range acquires {
+		acquires[i] = l.acquireLocked(i)
+	}
 	l.mu.Unlock()
 	lapsed := now.After(lapse)
 	if lapsed && !l.persisting {
 		return true
 	}
 	for i, n := range l.m.nodes {
-		if !n.clean(&l.ballot.commands[i], debts, i, lapsed) {
+		if !n.clean(acquires[i], debts, i, lapsed) {
 			return false
 		}
 	}
@@ -130,8 +148,10 @@ func (n *node) clean(acquire *command, debts []debt, i int, lapsed bool) bool {
 	switch {
 	case acquire.state == unsent, debts != nil && debts[i].settled:
 		return true
-	case acquire.state == answered:
-		return acquire.vote != granted
+	case acquire.state == answered && acquire.vote != granted:
+		return true
+	case acquire.state == answered && (debts == nil || debts[i].counted):
+		return false // it is held, or its release will be answered
 	}
-	return lapsed
+	return lapsed // no PERSIST follows a grant that came too late to be released
 }

@@ -38,22 +38,42 @@ func readBool(r reply) (vote, error) {
 	return readError(r)
 }
 
+// readRelease reads 0, or 1 and the number of subscribers that were told.
+func readRelease(r reply) (vote, error) {
+	switch {
+	case r.kind == ':' && r.n >= 1:
+		return granted, nil
+	case r.kind == ':' && r.n == 0:
+		return refused, nil
+	}
+	return readError(r)
+}
+
+// readTaken reads a refusal of the acquire script, which says for how many
+// milliseconds: as a negative number, and 0 where the key does not expire.
+func readTaken(r reply) (vote, error) {
+	if r.kind == ':' && r.n < 0 {
+		return refused, nil
+	}
+	return readBool(r)
+}
+
 // readGiven reads the answer of the acquire script for a token that the caller
 // chose: a key that held it before is not this try's.
 func readGiven(r reply) (vote, error) {
 	if r.kind == ':' && r.n == 2 {
 		return own, nil
 	}
-	return readBool(r)
+	return readTaken(r)
 }
 
-// readReplayed reads the same answer for a token of this attempt alone, sent
-// through a client that may send twice: its own key is its own grant.
+// readReplayed reads the same answer for a token of this attempt alone: the key
+// that another copy of the command has made is its own grant.
 func readReplayed(r reply) (vote, error) {
 	if r.kind == ':' && r.n == 2 {
 		return granted, nil
 	}
-	return readBool(r)
+	return readTaken(r)
 }
 
 func readPong(r reply) (vote, error) {

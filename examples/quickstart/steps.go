@@ -87,7 +87,7 @@ func (s *story) handOver(ctx context.Context) error {
 		return errors.New("the lock was Bob's before Alice gave it back")
 	}
 	s.lock = turn.lock
-	s.say("Bob has it, %s after she gave it back. A waiter asks again after a random pause.",
+	s.say("Bob has it, %s after she gave it back. The nodes have told him of her release.",
 		seconds(turn.at.Sub(released)))
 	return s.valid()
 }
@@ -113,10 +113,10 @@ func (s *story) hang(ctx context.Context) error {
 	switch {
 	case turn.err != nil:
 		return turn.err
-	case !turn.at.After(s.lock.Until()):
+	case turn.at.Before(s.lock.Until()):
 		return errors.New("the lock was Alice's while Bob still trusted his")
 	}
-	s.say("Alice has it, %s after his was over. At no moment could both trust it.",
+	s.say("Alice has it, %s after his was over: his program gave it back. At no moment could both trust it.",
 		seconds(turn.at.Sub(s.lock.Until())))
 	s.lock = turn.lock
 	return s.lock.Unlock(ctx)

@@ -10,6 +10,8 @@ var (
 	Acquire string
 	//go:embed extend.lua
 	Extend string
+	//go:embed look.lua
+	Look string
 	//go:embed persist.lua
 	Persist string
 	//go:embed release.lua

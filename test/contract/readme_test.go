@@ -58,7 +58,7 @@ func TestWhatIsLostWithoutAPartOfTheACLIsWhatTheREADMESays(t *testing.T) {
 				defer acl(t, server, "SETUSER", "locker", "+"+command)
 				return everything(t, server)
 			}
-			for _, command := range strings.Fields("set get del pttl pexpire evalsha ping exists persist") {
+			for _, command := range strings.Fields("set get getrange del pttl pexpire evalsha ping exists persist") {
 				err := without(command)
 				if !errors.Is(err, redlock.ErrNoQuorum) && !errors.As(err, new(*redlock.ConfigError)) {
 					t.Errorf("without %s: got %v, want that it is missed", command, err)
@@ -132,7 +132,12 @@ func oneLock(ctx context.Context, m *redlock.Manager, resource string, opts []re
 	}
 	_, notHeld := lock.IsHeld(ctx)
 	_, notLocked := m.IsLocked(ctx, resource)
-	return errors.Join(notHeld, notLocked, lock.Unlock(ctx))
+	_, notSeen := m.Inspect(ctx, resource)
+	_, notResumed := m.Resume(ctx, resource, "another token")
+	if errors.Is(notResumed, redlock.ErrNotHeld) {
+		notResumed = nil
+	}
+	return errors.Join(notHeld, notLocked, notSeen, notResumed, lock.Unlock(ctx), m.ForceUnlock(ctx, resource))
 }
 
 // refusals are what the server's users were not allowed, but for go-redis'

@@ -23,18 +23,9 @@ func TestNamesOfLaterVersionsAreRefusedUnderTheirOwnName(t *testing.T) {
 		}
 	}()
 	for name, use := range map[string]func() error{
-		"Resume":         func() error { _, err := m.Resume(t.Context(), "a", "token"); return err },
-		"Inspect":        func() error { _, err := m.Inspect(t.Context(), "a"); return err },
-		"ForceUnlock":    func() error { return m.ForceUnlock(t.Context(), "a") },
-		"ForceUnlockAll": func() error { _, err := m.ForceUnlockAll(t.Context(), "a"); return err },
-		"WithFence":      func() error { _, err := m.TryLock(t.Context(), "a", redlock.WithFence()); return err },
-		"WithAutoRenew":  func() error { _, err := m.Lock(t.Context(), "a", redlock.WithAutoRenew()); return err },
+		"WithFence": func() error { _, err := m.TryLock(t.Context(), "a", redlock.WithFence()); return err },
 		"WithHooks": func() error {
 			_, err := redlock.New(nowhere, redlock.WithHooks(redlock.Hooks{}))
-			return err
-		},
-		"AutoRenew": func() error {
-			_, err := redlock.New(redlock.Config{Nodes: nowhere.Nodes, AutoRenew: true})
 			return err
 		},
 		"RestartGuard": func() error {
