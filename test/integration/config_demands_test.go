@@ -207,8 +207,17 @@ func TestTheUserOfTheREADMELocksAndIsRefusedNothingThatALockNeeds(t *testing.T) 
 			t.Fatal(taken)
 		}
 		_, given := m.Lock(t.Context(), "given", redlock.WithToken("mine"))
+		state, inspect := m.Inspect(t.Context(), "invoice")
+		if state.Token != lock.Token() {
+			t.Errorf("Inspect: got %v", state)
+		}
+		resumed, resume := q.New(t, redlock.Config{Nodes: nodes, KeyPrefix: "lock:"}).Resume(t.Context(), "given", "mine")
+		if resume == nil {
+			resume = resumed.Extend(t.Context(), 0)
+		}
 		for what, err := range map[string]error{
 			"IsHeld": asked, "IsLocked": isLocked, "a given token": given,
+			"Inspect": inspect, "Resume": resume, "ForceUnlock": m.ForceUnlock(t.Context(), "given"),
 			"Extend": lock.Extend(t.Context(), time.Minute),
 			"Unlock": lock.Unlock(t.Context()), "Unlock without expiry": endless.Unlock(t.Context()),
 		} {

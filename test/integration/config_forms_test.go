@@ -110,6 +110,7 @@ func nodesLock(t *testing.T, q *Quorum, nodes []redlock.Node) {
 	through := *q
 	through.Nodes = nodes
 	locksOnAll(t, &through)
+	dropsAll(t, &through)
 }
 
 // inDatabase is q for a test that looks at another database. Its servers are for

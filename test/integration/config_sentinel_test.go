@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redlock-go/redlock/redlock"
 	"github.com/redlock-go/redlock/test/servers"
@@ -14,6 +15,9 @@ var leaders = []string{"a", "b", "c"}
 
 // threeMasters are Sentinels of these masters and nothing else.
 var threeMasters = servers.SentinelOptions{Masters: leaders}
+
+// quicklyReplaced are masters that are replaced soon once they are silent.
+var quicklyReplaced = servers.SentinelOptions{Masters: leaders, DownAfter: 500 * time.Millisecond}
 
 // sentinelForm writes the node whose master has a name, in front of Sentinels.
 type sentinelForm func(s []*servers.Server, master string) any

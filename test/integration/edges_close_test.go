@@ -39,6 +39,21 @@ var closedCalls = map[string]func(ctx context.Context, m *redlock.Manager, lock 
 		_, err := lock.IsHeld(ctx)
 		return err
 	},
+	"Inspect": func(ctx context.Context, m *redlock.Manager, _ *redlock.Lock, resource string) error {
+		_, err := m.Inspect(ctx, resource)
+		return err
+	},
+	"Resume": func(ctx context.Context, m *redlock.Manager, _ *redlock.Lock, resource string) error {
+		_, err := m.Resume(ctx, resource, "another")
+		return err
+	},
+	"ForceUnlock": func(ctx context.Context, m *redlock.Manager, _ *redlock.Lock, resource string) error {
+		return m.ForceUnlock(ctx, resource)
+	},
+	"ForceUnlockAll": func(ctx context.Context, m *redlock.Manager, _ *redlock.Lock, resource string) error {
+		_, err := m.ForceUnlockAll(ctx, resource)
+		return err
+	},
 	"Ping": func(ctx context.Context, m *redlock.Manager, _ *redlock.Lock, _ string) error {
 		return m.Ping(ctx)
 	},
@@ -106,8 +121,9 @@ func (e *edgeBed) asksFor(t *testing.T, n int, name string) (begun func()) {
 func TestCallsInProgressWhenAManagerClosesAreErrClosed(t *testing.T) {
 	for name, call := range closedCalls {
 		command := map[string]string{
-			"Lock": "SET", "TryLock": "SET", "Do": "SET", "IsLocked": "EXISTS", "Ping": "PING",
+			"Lock": "SET", "TryLock": "SET", "Do": "SET", "IsLocked": "EXISTS", "Ping": "PING", "ForceUnlockAll": "PING",
 			"Extend": "EVALSHA", "ExtendBy": "EVALSHA", "Unlock": "EVALSHA", "IsHeld": "EVALSHA",
+			"Inspect": "EVALSHA", "Resume": "EVALSHA", "ForceUnlock": "EVALSHA",
 		}[name]
 		t.Run(name, func(t *testing.T) {
 			edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
@@ -134,8 +150,8 @@ func TestCallsInProgressWhenAManagerClosesAreErrClosed(t *testing.T) {
 			edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
 				resource := e.Resource(t)
 				e.Take(t, 3, resource, "someone", time.Minute)
-				// The second try comes after a pause.
-				closeDuring(t, e, e.asksFor(t, 2, "SET"), func() error { return wait(context.Background(), e.m, resource) })
+				// The second try is a script, and comes when releases are listened for.
+				closeDuring(t, e, e.asksFor(t, 1, "EVALSHA"), func() error { return wait(context.Background(), e.m, resource) })
 				e.WantValues(t, resource, 10*time.Second, "someone", "someone", "someone")
 			})
 		})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/redlock-go/redlock/redlock"
+	"github.com/redlock-go/redlock/test/proxy"
 	"github.com/redlock-go/redlock/test/servers"
 )
 
@@ -14,8 +15,15 @@ var abstentions = map[string]struct {
 	own  bool // it needs servers of its own
 	make func(t *testing.T, e *edgeBed, node int)
 }{
-	"dead":   {false, func(_ *testing.T, e *edgeBed, node int) { e.cutOff(node) }},
-	"silent": {false, func(_ *testing.T, e *edgeBed, node int) { e.holdCommands("SET", node) }},
+	"dead": {false, func(_ *testing.T, e *edgeBed, node int) { e.cutOff(node) }},
+	"silent": {false, func(_ *testing.T, e *edgeBed, node int) {
+		e.proxies[node].Handle(func(m proxy.Message) proxy.Action {
+			if m.Direction == proxy.ToServer && acquires(m.Args) {
+				return proxy.Hold
+			}
+			return proxy.Pass
+		})
+	}},
 	"rejecting": {true, func(t *testing.T, e *edgeBed, node int) {
 		e.order(t, node, "CONFIG", "SET", "min-replicas-to-write", "1")
 	}},

@@ -86,6 +86,9 @@ func TestIsHeldOfALockThatIsOverIsFalseWithItsErrAndAsksNobody(t *testing.T) {
 		_, err := lost.IsHeld(t.Context())
 		wantMatch(t, err, redlock.ErrLost)
 		awaitEnd(t, expired)
+		for _, lock := range []*redlock.Lock{released, expired} { // what releases them has been sent
+			e.WantFree(t, lock.Resource(), 5*time.Second)
+		}
 		e.quieten(t)
 		asked := e.sentAny()
 		for lock, want := range map[*redlock.Lock]error{

@@ -6,16 +6,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redlock-go/redlock/internal/scripts"
 	"github.com/redlock-go/redlock/redlock"
 	"github.com/redlock-go/redlock/test/proxy"
 )
 
-// holdReleases keeps releases from the nodes: alone of the scripts that these
-// tests use they have no TTL among their arguments.
+// holdReleases keeps releases from the nodes.
 func (e *edgeBed) holdReleases(nodes ...int) {
 	for _, i := range nodes {
 		e.proxies[i].Handle(func(m proxy.Message) proxy.Action {
-			if m.Name == "EVALSHA" && len(m.Args) == 5 { // with digest, number of keys, key, token
+			if m.Direction == proxy.ToServer && calls(m.Args, scripts.Release) {
 				return proxy.Hold
 			}
 			return proxy.Pass

@@ -140,12 +140,15 @@ func TestATokenThatNoMajorityHeldIsNotAlreadyHeld(t *testing.T) {
 	})
 }
 
+// badTokens are none.
+var badTokens = []string{
+	"", strings.Repeat("x", 513), strings.Repeat("é", 257),
+	"a\nb", "a\x00", "\x00", "\x1f", "a\x1fb", "a\x7f", "a\u0085b",
+}
+
 func TestTokensThatAreEmptyTooLongOrHaveControlCharactersAreRefused(t *testing.T) {
 	edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
-		for _, token := range []string{
-			"", strings.Repeat("x", 513), strings.Repeat("é", 257),
-			"a\nb", "a\x00", "\x00", "\x1f", "a\x1fb", "a\x7f", "a\u0085b",
-		} {
+		for _, token := range badTokens {
 			_, err := e.m.TryLock(t.Context(), e.Resource(t), redlock.WithToken(token))
 			wantConfigError(t, err, "token")
 			_, err = e.m.Lock(t.Context(), e.Resource(t), redlock.WithToken(token))

@@ -41,12 +41,7 @@ func TestARefusalByAMajorityIsNotHeldUpByASilentNode(t *testing.T) {
 		resource := e.Resource(t)
 		e.Take(t, 2, resource, "someone", time.Minute)
 		e.holdCommands("", 2)
-		took := timed(func() {
-			_, err := e.m.TryLock(t.Context(), resource)
-			wantMatch(t, err, redlock.ErrTaken)
-			wantNoMatch(t, err, redlock.ErrNoQuorum)
-		})
-		if took > slow.NodeTimeout/2 {
+		if took := wantRefusal(t, e, resource, redlock.ErrTaken, redlock.ErrNoQuorum); took > slow.NodeTimeout/2 {
 			t.Errorf("it took %v", took)
 		}
 	})
@@ -56,13 +51,20 @@ func TestADeadMajorityIsNotHeldUpByASilentNode(t *testing.T) {
 	edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
 		e.cutOff(0, 1)
 		e.holdCommands("", 2)
-		took := timed(func() {
-			_, err := e.m.TryLock(t.Context(), e.Resource(t))
-			wantMatch(t, err, redlock.ErrNoQuorum)
-		})
-		if took > slow.NodeTimeout/2 {
+		if took := wantRefusal(t, e, e.Resource(t), redlock.ErrNoQuorum, redlock.ErrTaken); took > slow.NodeTimeout/2 {
 			t.Errorf("it took %v", took)
 		}
+	})
+}
+
+// wantRefusal has a TryLock end with the error want, and not with the other
+// verdict; it returns how long that took.
+func wantRefusal(t *testing.T, e *edgeBed, resource string, want, other error) time.Duration {
+	t.Helper()
+	return timed(func() {
+		_, err := e.m.TryLock(t.Context(), resource)
+		wantMatch(t, err, want)
+		wantNoMatch(t, err, other)
 	})
 }
 
@@ -81,19 +83,18 @@ func TestTheThirdNodeDecidesBetweenARefusalAndADeadNode(t *testing.T) {
 		e.cutOff(1)
 		return resource
 	}
+	wantLate := func(t *testing.T, took time.Duration) {
+		t.Helper()
+		if took < late {
+			t.Errorf("it did not wait for the third node: %v", took)
+		}
+	}
 	t.Run("a late refusal makes it taken", func(t *testing.T) {
 		t.Parallel()
 		edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
 			resource := split(t, e, true)
 			e.delayReplies(2, late)
-			took := timed(func() {
-				_, err := e.m.TryLock(t.Context(), resource)
-				wantMatch(t, err, redlock.ErrTaken)
-				wantNoMatch(t, err, redlock.ErrNoQuorum)
-			})
-			if took < late {
-				t.Errorf("it did not wait for the third node: %v", took)
-			}
+			wantLate(t, wantRefusal(t, e, resource, redlock.ErrTaken, redlock.ErrNoQuorum))
 		})
 	})
 	t.Run("a late grant makes it no quorum", func(t *testing.T) {
@@ -101,14 +102,7 @@ func TestTheThirdNodeDecidesBetweenARefusalAndADeadNode(t *testing.T) {
 		edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
 			resource := split(t, e, false)
 			e.delayReplies(2, late)
-			took := timed(func() {
-				_, err := e.m.TryLock(t.Context(), resource)
-				wantMatch(t, err, redlock.ErrNoQuorum)
-				wantNoMatch(t, err, redlock.ErrTaken)
-			})
-			if took < late {
-				t.Errorf("it did not wait for the third node: %v", took)
-			}
+			wantLate(t, wantRefusal(t, e, resource, redlock.ErrNoQuorum, redlock.ErrTaken))
 		})
 	})
 	t.Run("silence makes it no quorum after a node timeout", func(t *testing.T) {
@@ -116,12 +110,7 @@ func TestTheThirdNodeDecidesBetweenARefusalAndADeadNode(t *testing.T) {
 		edgeRows(t, 3, brief, func(t *testing.T, e *edgeBed) {
 			resource := split(t, e, false)
 			e.holdCommands("", 2)
-			took := timed(func() {
-				_, err := e.m.TryLock(t.Context(), resource)
-				wantMatch(t, err, redlock.ErrNoQuorum)
-				wantNoMatch(t, err, redlock.ErrTaken)
-			})
-			wantBound(t, took, nodeTimeout)
+			wantBound(t, wantRefusal(t, e, resource, redlock.ErrNoQuorum, redlock.ErrTaken), nodeTimeout)
 		})
 	})
 }
@@ -173,8 +162,8 @@ func TestAWaitThatEndsWithItsContextMatchesTheLastVerdictAndTheContext(t *testin
 			e.Take(t, 3, resource, "someone", time.Minute)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			e.whenSent(t, cancel, "SET", 2, 0, 1, 2)
-			_, err := e.m.Lock(ctx, resource, atPause(1, func() { e.holdCommands("SET", 0, 1, 2) }))
+			e.whenSent(t, cancel, "EVALSHA", 1, 0, 1, 2) // the second try is a script
+			_, err := e.m.Lock(ctx, resource, atPause(1, func() { e.holdCommands("EVALSHA", 0, 1, 2) }))
 			wantMatch(t, err, redlock.ErrTaken, context.Canceled)
 			wantNoMatch(t, err, redlock.ErrNoQuorum)
 		})

@@ -22,7 +22,7 @@ func TestALockSurvivesTheFailoverOfOneNodeAndTheNodeVotesWithTheNewMaster(t *tes
 	ways := append([]absence{{"told", nil, nil}}, absences...)
 	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) {
-			rowsBehindSentinel(t, threeMasters, func(t *testing.T, q *Quorum, s *servers.Sentinels) {
+			rowsBehindSentinel(t, quicklyReplaced, func(t *testing.T, q *Quorum, s *servers.Sentinels) {
 				nameConnections(t, q, s)
 				m := newConnected(t, q, briskly)
 				held := mustTry(t, m, q.Resource(t))

@@ -93,6 +93,8 @@ func TestWithoutAMajorityEveryCallFailsInTimeAndNamesTheNodesThatAreGone(t *test
 			"Extend":   func() error { return held.Extend(ctx, 2*time.Minute) },
 			"IsHeld":   func() error { _, err := held.IsHeld(ctx); return err },
 			"IsLocked": func() error { _, err := m.IsLocked(ctx, held.Resource()); return err },
+			"Inspect":  func() error { _, err := m.Inspect(ctx, held.Resource()); return err },
+			"Resume":   func() error { _, err := m.Resume(ctx, q.Resource(t), "token"); return err },
 			"Ping":     func() error { return m.Ping(ctx) },
 		} {
 			all.Go(func() {

@@ -28,7 +28,7 @@ var mishaps = func() []mishap {
 		{"replies lost from here on", proxy.ToClient, always(proxy.Silence)},
 		{"reply of zeros", proxy.ToClient, garble(func(raw []byte) { clear(raw) })},
 		{"reply of no type", proxy.ToClient, garble(func(raw []byte) { raw[0] = '?' })},
-		{"reply of another value", proxy.ToClient, garble(func(raw []byte) { raw[1] = '7' })},
+		{"reply of no value", proxy.ToClient, garble(func(raw []byte) { raw[1] = '-' })},
 		{"command reset", proxy.ToServer, always(proxy.Reset)},
 		{"commands lost from here on", proxy.ToServer, always(proxy.Silence)},
 		{"command cut at its first byte", proxy.ToServer, always(proxy.Cut(1))},

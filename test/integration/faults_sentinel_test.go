@@ -140,7 +140,7 @@ func wantLeft(t *testing.T, s *servers.Server) {
 // them it is a master like before, and there are two.
 func TestOfTwoMastersOfASplitBrainTheOldOneVotesNoLonger(t *testing.T) {
 	t.Parallel()
-	rowsBehindSentinel(t, threeMasters, func(t *testing.T, q *Quorum, s *servers.Sentinels) {
+	rowsBehindSentinel(t, quicklyReplaced, func(t *testing.T, q *Quorum, s *servers.Sentinels) {
 		nameConnections(t, q, s)
 		m, other := newConnected(t, q, briskly), newConnected(t, q, briskly)
 		held := mustTry(t, m, q.Resource(t))

@@ -29,14 +29,23 @@ func shared(t *testing.T, kind servers.Kind) []*servers.Server {
 
 // onEachKind runs test as a subtest for each kind and keeps the outcome, for the
 // summary and for the table of README.md. The kinds run side by side, after the
-// function that calls it has returned. Every test of a row goes through here.
+// function that calls it has returned.
 func onEachKind(t *testing.T, test func(t *testing.T, kind servers.Kind)) {
+	t.Helper()
+	inTurn(t, func(t *testing.T, kind servers.Kind) {
+		t.Parallel()
+		test(t, kind)
+	})
+}
+
+// inTurn is onEachKind for tests that would disturb each other: one kind runs
+// after the other. Every test of a row goes through here.
+func inTurn(t *testing.T, test func(t *testing.T, kind servers.Kind)) {
 	t.Helper()
 	row := t.Name()
 	for _, kind := range servers.All() {
 		t.Run(kind.Name, func(t *testing.T) {
 			t.Cleanup(func() { outcomes.add(row, kind, t) })
-			t.Parallel()
 			servers.Need(t, kind)
 			test(t, kind)
 		})

@@ -14,8 +14,7 @@ import (
 // those of tests that run at the same time have none, or another one.
 func countGoroutines(t *testing.T) func() int {
 	t.Helper()
-	labels := pprof.Labels("test", t.Name())
-	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), labels))
+	label(t)
 	return func() int {
 		t.Helper()
 		var profile bytes.Buffer
@@ -24,6 +23,20 @@ func countGoroutines(t *testing.T) func() int {
 		}
 		return labelled(profile.String(), strconv.Quote(t.Name())) - 1 // t's own
 	}
+}
+
+// uncounted calls f, of which goroutines may stay: a call of Docker keeps its
+// connection.
+func uncounted(t *testing.T, f func()) {
+	t.Helper()
+	pprof.SetGoroutineLabels(context.Background())
+	defer label(t)
+	f()
+}
+
+func label(t *testing.T) {
+	t.Helper()
+	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("test", t.Name())))
 }
 
 // labelled counts the goroutines with a label in a profile. There each stack

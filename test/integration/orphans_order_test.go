@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redlock-go/redlock/internal/scripts"
 	"github.com/redlock-go/redlock/redlock"
 	"github.com/redlock-go/redlock/test/proxy"
 )
@@ -57,7 +58,7 @@ func (s *story) tell(m proxy.Message) proxy.Action {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(m.Args) < 6 { // a TTL is what the acquire has, and the release has not
+	if calls(m.Args, scripts.Release) {
 		s.sent = append(s.sent, "release")
 		return proxy.Pass
 	}

@@ -83,6 +83,21 @@ func TestEveryNodesOwnErrorIsThereWithItsNameAndWithoutItsPassword(t *testing.T)
 			_, err := m.IsLocked(ctx, resource)
 			return err
 		},
+		"Inspect": func(ctx context.Context, m *redlock.Manager, resource string) error {
+			_, err := m.Inspect(ctx, resource)
+			return err
+		},
+		"Resume": func(ctx context.Context, m *redlock.Manager, resource string) error {
+			_, err := m.Resume(ctx, resource, "token")
+			return err
+		},
+		"ForceUnlock": func(ctx context.Context, m *redlock.Manager, resource string) error {
+			return m.ForceUnlock(ctx, resource)
+		},
+		"ForceUnlockAll": func(ctx context.Context, m *redlock.Manager, resource string) error {
+			_, err := m.ForceUnlockAll(ctx, resource)
+			return err
+		},
 	} {
 		t.Run(op, func(t *testing.T) {
 			rows(t, func(t *testing.T, q *Quorum) {
@@ -237,6 +252,10 @@ func TestAScriptFlushIsRecoveredOnceAndUnseen(t *testing.T) {
 				}
 				return nil
 			})
+			// Sent is not executed: the script must be there before it is flushed again.
+			if err := m.Ping(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 		}
 		q.WantFree(t, lock.Resource(), time.Second)
 	})

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -172,9 +173,12 @@ func TestWhatALockCarriesStaysHereAndIsShownInTheLog(t *testing.T) {
 		}
 		q.Take(t, 3, resource, "thief", time.Minute)
 		wantMatch(t, lock.Extend(t.Context(), time.Minute), redlock.ErrLost)
-		if text := log.String(); !strings.Contains(text, carried.Order) || !strings.Contains(text, resource) {
-			t.Errorf("the log says %q", text)
-		}
+		eventually(t, 5*time.Second, func() error {
+			if text := log.String(); !strings.Contains(text, carried.Order) || !strings.Contains(text, resource) {
+				return fmt.Errorf("the log says %q", text)
+			}
+			return nil
+		})
 		wantMatch(t, lock.Unlock(t.Context()), redlock.ErrLost)
 		if w.show(carried.Order) {
 			t.Error("a node was sent what the lock carries")

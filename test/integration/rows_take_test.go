@@ -33,6 +33,7 @@ func TestALockIsRefusedToOthersWhileItIsHeld(t *testing.T) {
 		resource := q.Resource(t)
 		m, other := q.New(t, redlock.Config{}), q.New(t, redlock.Config{})
 		lock := mustTry(t, m, resource)
+		q.WantEverywhere(t, resource, lock.Token(), 5*time.Second) // before a contender comes first somewhere
 		for _, contender := range []*redlock.Manager{m, other} {
 			_, err := contender.TryLock(t.Context(), resource)
 			wantMatch(t, err, redlock.ErrTaken)

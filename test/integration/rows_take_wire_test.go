@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redlock-go/redlock/internal/scripts"
 	"github.com/redlock-go/redlock/test/proxy"
 )
 
@@ -69,7 +70,7 @@ func (w *wire) show(text string) bool {
 	})
 }
 
-// attempt is one try of a call: the SETs that have its token.
+// attempt is one try of a call: the acquires that have its token.
 type attempt struct {
 	token string
 	at    []time.Time // when a node was asked, in order
@@ -80,13 +81,17 @@ type attempt struct {
 func (w *wire) attempts(key string) []attempt {
 	var tries []attempt
 	for _, s := range w.about(key) {
-		if s.args[0] != "SET" {
+		if !acquires(s.args) {
 			continue
 		}
-		i := slices.IndexFunc(tries, func(a attempt) bool { return a.token == s.args[2] })
+		token := s.args[2]
+		if s.args[0] != "SET" {
+			token = s.args[4]
+		}
+		i := slices.IndexFunc(tries, func(a attempt) bool { return a.token == token })
 		if i < 0 {
 			i = len(tries)
-			tries = append(tries, attempt{token: s.args[2]})
+			tries = append(tries, attempt{token: token})
 		}
 		tries[i].at = append(tries[i].at, s.at)
 	}
@@ -105,12 +110,11 @@ func (w *wire) pauses(key string) []time.Duration {
 	return all
 }
 
-// extends are the TTLs, in milliseconds, that nodes were asked to keep key for by
-// a script: with a TTL it has two arguments.
+// extends are the TTLs, in milliseconds, that nodes were asked to keep key for.
 func (w *wire) extends(key string) []string {
 	var asked []string
 	for _, s := range w.about(key) {
-		if strings.HasPrefix(s.args[0], "EVAL") && len(s.args) == 6 {
+		if calls(s.args, scripts.Extend) {
 			asked = append(asked, s.args[5])
 		}
 	}

@@ -32,12 +32,13 @@ var faults = []string{
 
 	// Clocks, and the client.
 	"clock step of a node, forward", "clock step of a node, back",
-	"client paused past the TTL", "fd exhaustion",
+	"client paused past the TTL", "holder restarted and resumed", "fd exhaustion",
 	"ctx cancelled after the k-th message, for every k", "Unlock racing Extend", "double Unlock", "use after Close",
 
 	// Sentinel and replicas.
 	"Sentinel failover", "Sentinel, all down", "Sentinel, unknown master name", "Sentinel, stale answer",
 	"split brain", "replica silent (Replicas: 1)",
+	"lost message to a waiter", "healing of a key that was lost", "renewal that is blocked",
 }
 
 // faultsInFakeTime are those that are shown on nodes in memory alone, each with
@@ -56,10 +57,6 @@ var faultsInFakeTime = map[string][]string{
 // faultsToCome are those that only what is not built yet can meet. Who builds
 // it moves them into faults.
 var faultsToCome = []string{
-	"renewal beyond Do that fails",            // AutoRenew, WithAutoRenew
-	"lost message to a waiter",                // waiting by messages
-	"healing of a key that was lost",          // healing
-	"holder restarted and resumed",            // Resume
 	"two holders after lost data",             // RestartGuard
 	"fence out of order after a lost counter", // WithFence
 }

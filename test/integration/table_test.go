@@ -25,12 +25,12 @@ const tableHeading = "## The rows"
 // rowList are the rows that need a test.
 var rowList = slices.Concat(
 	numbered("C", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
-	numbered("L", 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12),
-	numbered("H", 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 15),
-	numbered("R", 1, 2, 3, 4, 6),
+	numbered("L", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12),
+	numbered("H", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+	numbered("R", 1, 2, 3, 4, 5, 6),
 	numbered("E", 1, 2, 3, 4, 5),
 	prefixed("Edges: ", "Votes", "Giving up", "Given tokens", "IsLocked", "Unlock", "Do", "Close", "Numbers",
-		"Fence", "Configuration"),
+		"ForceUnlock", "Inspect", "Resume", "Fence", "Configuration"),
 	prefixed("Defect: ", defects...),
 	prefixed("Fault: ", faults...),
 	[]string{"Credentials"},

@@ -65,11 +65,12 @@ func (c *conn) read(direction Direction, from *net.TCPConn, parcels chan<- parce
 		if !c.name(&m) {
 			continue
 		}
+		gate := c.proxy.held() // before it is decided: a Release that comes meanwhile counts
 		action := c.proxy.decide(&m)
 		c.expect(m, action)
 		due := time.Now().Add(time.Duration(c.proxy.delays[direction].Load()))
 		select {
-		case parcels <- parcel{raw: raw, due: due, action: action, gate: c.proxy.held()}:
+		case parcels <- parcel{raw: raw, due: due, action: action, gate: gate}:
 		case <-c.ended:
 			return
 		}

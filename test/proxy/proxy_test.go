@@ -210,6 +210,20 @@ func TestAHeldCommandHoldsUpWhatFollowsUntilItsRelease(t *testing.T) {
 	c.want("SET", "GET")
 }
 
+func TestACommandIsNotHeldBeyondAReleaseThatComesWhileItIsDecided(t *testing.T) {
+	p, e, c := start(t)
+	p.Handle(func(m Message) Action {
+		if m.Name != "SET" || m.Direction != ToServer {
+			return Pass
+		}
+		p.Release()
+		return Hold
+	})
+	c.send("SET")
+	c.want("SET")
+	e.want(t, "SET")
+}
+
 func TestAHeldCommandArrivesAfterItsSenderHasGone(t *testing.T) {
 	p, e, c := start(t)
 	p.Handle(on(ToServer, "SET", Hold))

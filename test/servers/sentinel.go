@@ -1,6 +1,7 @@
 package servers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -11,6 +12,9 @@ import (
 	"github.com/redlock-go/redlock/test/loopback"
 )
 
+// failoverTimeout is how long Sentinel tries; twice as long lies between two tries.
+const failoverTimeout = 3 * time.Second
+
 // SentinelOptions say what three Sentinels, and the masters that they watch,
 // demand.
 type SentinelOptions struct {
@@ -20,6 +24,10 @@ type SentinelOptions struct {
 
 	// Master is how the masters and their replicas are run.
 	Master Options
+
+	// DownAfter is how long a master may be silent before it counts as down.
+	// Defaults to five seconds: no failover that the test has not asked for.
+	DownAfter time.Duration
 
 	// Password, Users and TLS are Sentinel's own, see [Options].
 	Password string
@@ -49,6 +57,7 @@ func StartSentinels(t testing.TB, kind Kind, options SentinelOptions) *Sentinels
 	t.Helper()
 	Need(t, kind)
 	s := &Sentinels{options: options}
+	s.options.DownAfter = cmp.Or(options.DownAfter, 5*time.Second)
 	t.Cleanup(func() {
 		if err := s.stop(); err != nil {
 			t.Errorf("stopping Sentinel: %v", err)
@@ -79,20 +88,33 @@ func (g *Group) Master(t testing.TB) *Server { return g.member(t, true) }
 func (g *Group) Replica(t testing.TB) *Server { return g.member(t, false) }
 
 // Failover makes Sentinel promote the replica and returns when it is the master.
+// Sentinel gives a failover up that is not done in time, and has to be told again.
 func (g *Group) Failover(t testing.TB) {
 	t.Helper()
 	old := g.Master(t)
-	if err := g.sentinels.Servers[0].Client.Do(t.Context(), "SENTINEL", "FAILOVER", g.Name).Err(); err != nil {
-		t.Fatal(err)
-	}
-	g.AwaitFailover(t, old)
+	var told time.Time
+	g.await(t, old, func(ctx context.Context) error {
+		if time.Since(told) < 2*failoverTimeout {
+			return nil
+		}
+		told = time.Now()
+		return g.sentinels.Servers[0].Client.Do(ctx, "SENTINEL", "FAILOVER", g.Name).Err()
+	})
 }
 
 // AwaitFailover returns when all Sentinels name another master than old and it
 // has taken up its role. It is for a test that has paused or killed old.
 func (g *Group) AwaitFailover(t testing.TB, old *Server) {
 	t.Helper()
+	g.await(t, old, func(context.Context) error { return nil })
+}
+
+func (g *Group) await(t testing.TB, old *Server, tell func(context.Context) error) {
+	t.Helper()
 	err := await(t.Context(), func(ctx context.Context) error {
+		if err := tell(ctx); err != nil {
+			return err
+		}
 		for _, sentinel := range g.sentinels.Servers {
 			addr, err := g.ask(ctx, sentinel)
 			if err != nil {
@@ -183,11 +205,12 @@ func (s *Sentinels) start(ctx context.Context, kind Kind) error {
 // tune makes the Sentinels look around more often: by default they ask a server
 // every ten seconds what it is. They must not hurry too much: a Sentinel that has
 // not heard of a failover for four publish periods undoes it, and a promotion
-// takes up to a second.
+// takes up to a second. A replica whose last word about itself is older than five
+// ping periods is not promoted, and it is asked once a second at the least.
 func (s *Sentinels) tune(ctx context.Context) error {
 	for _, sentinel := range s.Servers {
 		err := sentinel.Client.Do(ctx, "SENTINEL", "DEBUG",
-			"INFO-PERIOD", 200, "PING-PERIOD", 100, "PUBLISH-PERIOD", 750).Err()
+			"INFO-PERIOD", 200, "PING-PERIOD", 400, "PUBLISH-PERIOD", 750).Err()
 		if err != nil {
 			return err
 		}

@@ -34,13 +34,12 @@ func (s *Sentinels) sentinelOptions() Options {
 	return o
 }
 
-// watch are the lines that make a Sentinel watch a group. A master counts as down
-// after half a second, so that a test need not wait long.
+// watch are the lines that make a Sentinel watch a group.
 func (s *Sentinels) watch(group *Group) []string {
 	lines := []string{
 		fmt.Sprintf("sentinel monitor %s %s %d 2", group.Name, loopback.Host, group.Servers[0].Port),
-		"sentinel down-after-milliseconds " + group.Name + " 500",
-		"sentinel failover-timeout " + group.Name + " 2000",
+		fmt.Sprintf("sentinel down-after-milliseconds %s %d", group.Name, s.options.DownAfter.Milliseconds()),
+		fmt.Sprintf("sentinel failover-timeout %s %d", group.Name, failoverTimeout.Milliseconds()),
 	}
 	auth := s.options.Master.credentials("sentinel auth-user "+group.Name, "sentinel auth-pass "+group.Name)
 	return append(lines, auth...)

@@ -128,7 +128,9 @@ func TestTheWallClockOfAServerCanBeMoved(t *testing.T) {
 
 func TestSentinelsPromoteTheReplicaOfAMaster(t *testing.T) {
 	each(t, func(t *testing.T, kind servers.Kind) {
-		s := servers.StartSentinels(t, kind, servers.SentinelOptions{Masters: []string{"told", "paused"}})
+		s := servers.StartSentinels(t, kind, servers.SentinelOptions{
+			Masters: []string{"told", "paused"}, DownAfter: 500 * time.Millisecond,
+		})
 		told, paused := s.Groups[0], s.Groups[1]
 		first, silent := told.Master(t), paused.Master(t)
 
