@@ -56,13 +56,17 @@ func (q *Quorum) redsync(name string, mode redsync.Option) Contestant {
 			if err := mutex.TryLockContext(ctx); err != nil {
 				return err
 			}
-			ok, err := mutex.UnlockContext(ctx)
-			if !ok && err == nil {
-				err = errNotDeleted
-			}
-			return err
+			return unlockRedsync(ctx, mutex)
 		}
 	}}
+}
+
+func unlockRedsync(ctx context.Context, mutex *redsync.Mutex) error {
+	ok, err := mutex.UnlockContext(ctx)
+	if !ok && err == nil {
+		err = errNotDeleted
+	}
+	return err
 }
 
 // All are the contestants, this library first.

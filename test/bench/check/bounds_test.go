@@ -28,6 +28,11 @@ func BenchmarkBounds(b *testing.B) {
 	b.Run("one-caller", oneCaller)
 	b.Run("64-callers", manyCallers)
 	b.Run("faults", faults)
+	b.Run("hand-off", handOff)
+	b.Run("one-process", oneProcess)
+	b.Run("eight-processes", eightProcesses)
+	b.Run("waiters", waiters)
+	b.Run("renewals", renewals)
 }
 
 func oneCaller(b *testing.B) {
@@ -79,10 +84,11 @@ func throughput(turns []bench.Turn) float64 { return median(turns, bench.Turn.Pe
 
 func mallocs(turns []bench.Turn) float64 { return median(turns, bench.Turn.MallocsPerPair) }
 
-func median[T time.Duration | float64](turns []bench.Turn, of func(bench.Turn) T) T {
+// median is that of a figure of all turns, or of all contests.
+func median[S any, T time.Duration | float64](all []S, figure func(S) T) T {
 	var values []T
-	for _, turn := range turns {
-		values = append(values, of(turn))
+	for _, one := range all {
+		values = append(values, figure(one))
 	}
 	return bench.Median(values)
 }
@@ -146,12 +152,12 @@ func show(what, format string, args ...any) {
 
 func atMost(tb testing.TB, what string, have, bound float64) {
 	tb.Helper()
-	judge(tb, have <= bound, "%s %.2f, at most %.1f", what, have, bound)
+	judge(tb, have <= bound, "%s %.2f, at most %g", what, have, bound)
 }
 
 func atLeast(tb testing.TB, what string, have, bound float64) {
 	tb.Helper()
-	judge(tb, have >= bound, "%s %.2f, at least %.1f", what, have, bound)
+	judge(tb, have >= bound, "%s %.2f, at least %g", what, have, bound)
 }
 
 // judge prints a figure with its bound. One that is missed fails the run.
