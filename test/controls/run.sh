@@ -8,8 +8,9 @@
 #   <one sentence that says what is taken out>
 #   Test: <package> <regular expression for go test -run>
 #   Says: <extended regular expression>
-# Tests that are separated by | must all fail. Says is for a test that fails for
-# several reasons: one line of the log must match it.
+# A package of ./test/integration needs servers. Tests that are separated by | must
+# all fail. Says is for a test that fails for several reasons: one line of the log
+# must match it.
 #
 # Arguments, if any, are the patches to run. Works with bash 3.2.
 set -euo pipefail
@@ -54,8 +55,10 @@ without() {
 # all of the time goes into building: the flags make that short, and let a
 # later run use what this one has built.
 run_tests() {
-	"$GO" test -trimpath -gcflags='-N -l' -ldflags='-s -w' -vet=off -count=1 -v \
-		-timeout "$TIMEOUT" -run "$2" "$1" >"$log" 2>&1
+	local module=. package=$1
+	case $package in ./test/*) module=./test package=./${package#./test/} ;; esac
+	(cd "$module" && "$GO" test -trimpath -gcflags='-N -l' -ldflags='-s -w' -vet=off -count=1 -v \
+		-timeout "$TIMEOUT" -run "$2" "$package") >"$log" 2>&1
 }
 
 # require_green runs every named test of one package on the unpatched copy.
