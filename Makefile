@@ -19,7 +19,7 @@ RACE = $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v $$($(GO) env CC
 
 SUBMAKE = $(MAKE) --no-print-directory
 
-.PHONY: help test unit integration images lint vuln fuzz bench bench-check controls cross clean counts
+.PHONY: help test unit simulate integration images lint vuln fuzz bench bench-check controls cross clean counts
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -36,10 +36,13 @@ unit: counts ## Run the tests of the library itself, which need no server
 	@[ -n "$(RACE)" ] || echo "There is no C compiler here: the tests run without -race."
 	@$(COUNTS) run redlock $(GO) test -json -count=1 -shuffle=on $(RACE) ./...
 
+simulate: ## Run the simulations in fake time, 500 rounds each
+	$(GO) test -count=1 -run '^(TestTwentyManagersAtOnce|TestTheFirstHolderKnows)' ./redlock -rounds 500
+
 integration: counts ## Run the tests of the test module, most of them on real servers
 	@$(SUBMAKE) images || echo "A server without an image runs as an installed program, or not at all."
 	@cd test && $(COUNTS) run redlock/test \
-		$(GO) test -json -count=1 -shuffle=on -timeout=20m -p=1 -parallel=4 $(RACE) ./...
+		$(GO) test -json -count=1 -shuffle=on -timeout=20m -p=1 -parallel=6 $(RACE) ./...
 
 images: ## Pull the servers' images, or build them from Debian packages
 	@test/images/build.sh --pull
