@@ -49,21 +49,23 @@ func (w *waiter) timed(trip time.Duration) {
 
 // pauseAfter takes the votes of a try that was not won and returns how long to
 // sleep at the most. A split vote is asked about again soon, after its grants
-// have been released; anything else begins to be listened for.
+// have been released. Releases are listened for after it too: whoever holds the
+// lock counts its listeners, and lets them in.
 func (w *waiter) pauseAfter(b *ballot, t tally, pause time.Duration) time.Duration {
 	w.m.lines.mu.Lock()
 	defer w.m.lines.mu.Unlock()
 	w.passes = 0
 	contended := t.voted() && t.verdict() != won // else nobody will release what is missing
-	if t.yes == 0 || !contended {
+	if !contended {
+		w.splits = 0
+		return pause
+	}
+	w.listenLocked(true)
+	if t.yes == 0 {
 		w.splits = 0
 	} else if w.splits++; w.splits <= maxSplits {
 		return min(pause, jitter(w.trip<<w.splits))
 	}
-	if !contended {
-		return pause
-	}
-	w.listenLocked(true)
 	for _, node := range b.grants() {
 		w.freedLocked(node)
 	}
