@@ -57,9 +57,9 @@ func TestAWaitEndsWithItsDeadlineHoweverLongThePausesAre(t *testing.T) {
 		connected(t, m)
 		resource := q.Resource(t)
 		q.Take(t, 3, resource, "someone", time.Minute)
+		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		start := time.Now()
 		_, err := m.Lock(ctx, resource)
 		wantMatch(t, err, redlock.ErrTaken, context.DeadlineExceeded)
 		if took := time.Since(start); took < time.Second || took > 3*time.Second {
