@@ -124,7 +124,7 @@ func (m *Manager) lock(ctx context.Context, o *lockOptions) (*Lock, error) {
 			return nil, err
 		}
 		o.asksTTL = true
-		w.sleep(ctx, w.pauseAfter(lock.ballot, t, o.backoff(tries)))
+		w.rest(ctx, lock.ballot, t, o.backoff(tries))
 	}
 	return nil, w.cutShort(ctx, o, last)
 }

@@ -12,7 +12,7 @@ const (
 	maxPasses = 4
 
 	// maxSplits is how often in a row a split vote is followed by a short pause.
-	maxSplits = 6
+	maxSplits = 3
 
 	// maxOthers is the largest crowd of other processes that callers spread for. A
 	// server may name any number.
@@ -47,29 +47,40 @@ func (w *waiter) timed(trip time.Duration) {
 	w.trip = max(trip, leastTrip)
 }
 
-// pauseAfter takes the votes of a try that was not won and returns how long to
-// sleep at the most. A split vote is asked about again soon, after its grants
-// have been released. Releases are listened for after it too: whoever holds the
-// lock counts its listeners, and lets them in.
-func (w *waiter) pauseAfter(b *ballot, t tally, pause time.Duration) time.Duration {
+// rest sleeps after a try that was not won. A split vote is asked about again
+// soon, and whatever is heard: contenders that are woken by one release would
+// split the vote again.
+func (w *waiter) rest(ctx context.Context, b *ballot, t tally, most time.Duration) {
+	d, split := w.pauseAfter(b, t, most)
+	if split {
+		pause(d, ctx.Done(), w.m.open.Done())
+		return
+	}
+	w.sleep(ctx, d)
+}
+
+// pauseAfter takes the votes of a try and returns how long to sleep at the most,
+// and whether they were split. Releases are listened for then too: whoever holds
+// the lock counts its listeners, and lets them in.
+func (w *waiter) pauseAfter(b *ballot, t tally, most time.Duration) (d time.Duration, split bool) {
 	w.m.lines.mu.Lock()
 	defer w.m.lines.mu.Unlock()
 	w.passes = 0
 	contended := t.voted() && t.verdict() != won // else nobody will release what is missing
 	if !contended {
 		w.splits = 0
-		return pause
+		return most, false
 	}
 	w.listenLocked(true)
 	if t.yes == 0 {
 		w.splits = 0
 	} else if w.splits++; w.splits <= maxSplits {
-		return min(pause, jitter(w.trip<<w.splits))
+		return min(most, jitter(w.trip<<w.splits)), true
 	}
 	for _, node := range b.grants() {
 		w.freedLocked(node)
 	}
-	return min(pause, b.freeIn()+jitter(w.trip))
+	return min(most, b.freeIn()+jitter(w.trip)), false
 }
 
 // gaveUp counts a try that found no quorum, or ends that count, and reports
