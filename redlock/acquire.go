@@ -26,25 +26,28 @@ const (
 // Its error matches [ErrTaken] or [ErrNoQuorum], and the context's error where
 // that had ended; [ErrAlreadyHeld] if the lock is held under the token that was
 // given; [ErrClosed]; or it is a *ConfigError.
-func (m *Manager) Lock(ctx context.Context, resource string, opts ...LockOption) (*Lock, error) {
+func (m *Manager) Lock(ctx context.Context, resource string, opts ...LockOption) (lock *Lock, err error) {
 	o, err := m.enter(resource, opts)
 	if err != nil {
 		return nil, err
 	}
+	defer func() { m.tellTaken(ctx, o, lock, err) }()
 	defer m.leave()
-	o.wait = true
+	o.wait, o.begun = true, time.Now()
 	return m.lock(ctx, o)
 }
 
 // TryLock asks the nodes once, and never waits for a holder. It returns when
 // the votes have decided; with [WithToken] when all nodes have answered, a node
 // timeout at most. The errors are those of [Manager.Lock].
-func (m *Manager) TryLock(ctx context.Context, resource string, opts ...LockOption) (*Lock, error) {
+func (m *Manager) TryLock(ctx context.Context, resource string, opts ...LockOption) (lock *Lock, err error) {
 	o, err := m.enter(resource, opts)
 	if err != nil {
 		return nil, err
 	}
+	defer func() { m.tellTaken(ctx, o, lock, err) }()
 	defer m.leave()
+	o.begun = time.Now()
 	if err := ctx.Err(); err != nil {
 		return nil, opError("lock", resource, err)
 	}
@@ -81,6 +84,7 @@ func (m *Manager) lock(ctx context.Context, o *lockOptions) (*Lock, error) {
 	}
 	w := m.queue(o.key)
 	defer w.leave()
+	o.waited = !w.first()
 	tries, inTurn := 0, false
 	var last *QuorumError // of the last try that was not cut short
 	for ctx.Err() == nil && m.open.Err() == nil {
@@ -96,11 +100,13 @@ func (m *Manager) lock(ctx context.Context, o *lockOptions) (*Lock, error) {
 			}
 		}
 		if o.token != "" && m.uses.lingers(o.key, o.token) {
+			o.waited = true
 			w.stepBack(ctx)
 			inTurn = false
 			continue
 		}
 		if o.attempts == 0 && m.holder(o.key) != nil {
+			o.waited = true
 			w.sleep(ctx, holderPoll)
 			continue
 		}
@@ -123,7 +129,7 @@ func (m *Manager) lock(ctx context.Context, o *lockOptions) (*Lock, error) {
 		if w.gaveUp(t.voted(), err) || tries == o.attempts {
 			return nil, err
 		}
-		o.asksTTL = true
+		o.asksTTL, o.waited = true, true
 		w.rest(ctx, lock.ballot, t, o.backoff(tries))
 	}
 	return nil, w.cutShort(ctx, o, last)

@@ -44,7 +44,9 @@ func (m *Manager) Close(ctx context.Context) error {
 	m.closed.Store(true)
 	m.shut()
 	for _, l := range held {
-		l.end(ErrReleased)
+		if l.end(ErrReleased) {
+			l.tellClosed()
+		}
 		l.abandon() // also where its time has ended it since: it could not be released then
 	}
 	calm := m.calm(ctx)

@@ -3,6 +3,7 @@ package redlock
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Do takes resource as [Manager.Lock] does, runs fn while the lock is held and
@@ -37,20 +38,21 @@ func (m *Manager) Do(
 // panics.
 func (m *Manager) lockRenewed(
 	ctx context.Context, resource string, fn func(context.Context, *Lock) error, opts []LockOption,
-) (*Lock, *lockOptions, error) {
-	o, err := m.enter(resource, opts)
+) (lock *Lock, o *lockOptions, err error) {
+	o, err = m.enter(resource, opts)
 	if err != nil {
 		return nil, nil, err
 	}
+	defer func() { m.tellTaken(ctx, o, lock, err) }()
 	defer m.leave()
 	if fn == nil {
-		return nil, nil, configErrorf("fn", "is nil; it must be what runs while the lock is held")
+		return nil, o, configErrorf("fn", "is nil; it must be what runs while the lock is held")
 	}
 	if err := m.renewed(o); err != nil {
-		return nil, nil, err
+		return nil, o, err
 	}
-	o.wait = true
-	lock, err := m.lock(ctx, o)
+	o.wait, o.begun = true, time.Now()
+	lock, err = m.lock(ctx, o)
 	return lock, o, err
 }
 

@@ -7,6 +7,12 @@
 //		return send(ctx, 42) // ctx ends if the lock is lost
 //	})
 //
+// [Open] and [New] make a [Manager], which [Manager.Close] ends. [Manager.Do]
+// takes a lock, renews it and gives it back; [Manager.TryLock] takes it if it is
+// free, [Manager.Lock] waits for its holder. [Lock.Extend] keeps it,
+// [Lock.Unlock] gives it back, [Lock.Valid] says whether it may be trusted, and
+// [Lock.Done] is closed when that ends.
+//
 // # How a vote is decided
 //
 // A [Manager] asks all nodes at once, and returns as soon as the votes decide.
@@ -33,6 +39,31 @@
 // that loses its data while it is down can give a held lock away, and so can a
 // failover of a Sentinel-managed master whose replica lags behind (see
 // [Node.Replicas]).
+//
+// # Errors
+//
+// Match them with [errors.Is]. What each one means, and what to do:
+//
+//   - [ErrTaken]: somebody else has it, or contenders have split the votes. Try
+//     later, or leave it to them.
+//   - [ErrAlreadyHeld]: it is held under the very token that [WithToken] gave.
+//     You have it, or an earlier run of you: [Manager.Resume] goes on with it.
+//   - [ErrNoQuorum]: too few nodes could say, and it is not known who has it. Look
+//     at the nodes: the error names those that failed, and why.
+//   - [ErrExpired]: its time was over before it was extended or unlocked. Stop;
+//     choose a longer TTL, or [Manager.Do], which renews.
+//   - [ErrLost]: a majority of the nodes does not keep it any more. Stop; somebody
+//     deleted it, or nodes have lost their data.
+//   - [ErrReleased]: it was unlocked before, or its manager closed. Nothing is to
+//     be done.
+//   - [ErrNotHeld]: any of the last three; of Resume, that a majority does not
+//     keep the lock under the token.
+//   - [ErrNoExpiry]: a lock [WithNoExpiry] cannot be extended. It need not be.
+//   - [ErrClosed]: the manager is closed. Make one for the whole process.
+//
+// With [errors.As], a [*QuorumError] tells the counts of the votes, a
+// [*NodeError] what happened at a node, and a [*ConfigError] which setting or
+// argument is wrong.
 //
 // # How it works
 //

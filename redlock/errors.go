@@ -71,7 +71,7 @@ func configErrorf(field, format string, args ...any) *ConfigError {
 // *multierror.Error of *NodeError.
 type QuorumError struct {
 	// Op is the method: "lock", "extend", "unlock", "is locked", "is held", "ping",
-	// "inspect", "resume", "force unlock", "force unlock all".
+	// "inspect", "resume", "force unlock", "force unlock all"; or "renew".
 	Op       string
 	Resource string
 

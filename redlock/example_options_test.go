@@ -7,9 +7,11 @@ import (
 	"log"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/redlock-go/redlock/redlock"
+	"github.com/redlock-go/redlock/redlocktest"
 )
 
 func ExampleWithTTL() {
@@ -159,4 +161,40 @@ func ExampleWithLogger() {
 	}
 	// Output:
 	// level=WARN msg="redlock: 2 nodes tolerate no more failures than 1 would; an odd number is better"
+}
+
+func ExampleWithHooks() {
+	// Here: three nodes in memory.
+	q, err := redlocktest.Start(3)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer q.Close()
+
+	var held, refused atomic.Int64 // calls come at the same time
+	m, err := redlock.New(redlock.Config{Nodes: q.Nodes()}, redlock.WithHooks(redlock.Hooks{
+		Acquired: func(redlock.LockEvent) { held.Add(1) },
+		Refused:  func(redlock.LockEvent) { refused.Add(1) },
+		Released: func(redlock.LockEvent) { held.Add(-1) },
+		Lost: func(e redlock.LockEvent) {
+			held.Add(-1)
+			fmt.Println(e.Resource, "was lost after", e.Held, e.Err)
+		},
+	}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close(ctx)
+
+	lock, err := m.TryLock(ctx, "report")
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, _ = m.TryLock(ctx, "report")
+	fmt.Println("held:", held.Load(), "refused:", refused.Load())
+	_ = lock.Unlock(ctx)
+	fmt.Println("held:", held.Load())
+	// Output:
+	// held: 1 refused: 1
+	// held: 0
 }

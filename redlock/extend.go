@@ -15,10 +15,12 @@ import (
 // another manager, with a *ConfigError. If a majority says that the lock is not
 // ours, it is over with [ErrLost]. After [ErrNoQuorum], [ErrClosed] and the
 // error of ctx it stays valid until its old end.
-func (m *Manager) Extend(ctx context.Context, lock *Lock, ttl time.Duration) error {
+func (m *Manager) Extend(ctx context.Context, lock *Lock, ttl time.Duration) (err error) {
 	if err := m.begin(); err != nil {
 		return err
 	}
+	var begun time.Time
+	defer func() { lock.tellExtended(ctx, begun, err) }()
 	defer m.leave()
 	switch err := m.checkLock(lock); {
 	case err != nil:
@@ -31,19 +33,21 @@ func (m *Manager) Extend(ctx context.Context, lock *Lock, ttl time.Duration) err
 	if ttl == 0 {
 		ttl = lock.ttl
 	}
-	ttl, err := m.usableTTL(ttl)
-	if err != nil {
+	if ttl, err = m.usableTTL(ttl); err != nil {
 		return err
 	}
+	begun = time.Now()
 	return m.alsoEnded(ctx, lock.extend(ctx, func(time.Time) time.Duration { return ttl }))
 }
 
 // ExtendBy adds d to what is left of the lock; d must be positive. Its errors
 // are those of [Manager.Extend].
-func (l *Lock) ExtendBy(ctx context.Context, d time.Duration) error {
+func (l *Lock) ExtendBy(ctx context.Context, d time.Duration) (err error) {
 	if err := l.m.begin(); err != nil {
 		return err
 	}
+	var begun time.Time
+	defer func() { l.tellExtended(ctx, begun, err) }()
 	defer l.m.leave()
 	switch {
 	case d <= 0:
@@ -53,6 +57,7 @@ func (l *Lock) ExtendBy(ctx context.Context, d time.Duration) error {
 	case d > maxTTL-min(l.Remaining(), maxTTL):
 		return configErrorf("d", "is %v; at most %v may be left of a lock", d, maxTTL)
 	}
+	begun = time.Now()
 	return l.m.alsoEnded(ctx, l.extend(ctx, func(start time.Time) time.Duration {
 		return ttlFor(remaining(start, l.Until())+d, l.m.cfg.DriftFactor, l.m.cfg.Margin)
 	}))

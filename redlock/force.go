@@ -78,13 +78,13 @@ func (m *Manager) endHeld(key string, values []string, asked time.Time) (ended [
 }
 
 // abandonAll takes back what may be left of locks that were dropped, and then
-// logs them: a handler of logs may take its time.
+// tells of them: a handler of logs may take its time.
 func (m *Manager) abandonAll(ended []*Lock) {
 	for _, l := range ended {
 		l.abandon()
 	}
 	for _, l := range ended {
-		l.logEnd(ErrLost)
+		l.tellEnd(ErrLost, true)
 	}
 }
 

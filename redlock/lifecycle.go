@@ -114,9 +114,13 @@ func (n *node) fail(err error) {
 	for _, c := range refused {
 		n.tell(c, v, err)
 	}
-	if changed && !errors.Is(err, ErrClosed) {
+	if errors.Is(err, ErrClosed) {
+		return
+	}
+	if changed {
 		n.m.log.Warn("redlock: node is down", "node", n.name, "error", err)
 	}
+	n.report(false, err)
 }
 
 // serve uses s until it ends.
@@ -153,6 +157,7 @@ func (n *node) adopt(s *stream) {
 	if !known {
 		n.m.log.Info("redlock: node is up", "node", n.name)
 	}
+	n.report(true, nil)
 }
 
 // watch returns when s has ended. It ends s when it is silent for too long,

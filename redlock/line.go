@@ -67,6 +67,13 @@ func (m *Manager) queue(key string) *waiter {
 	return w
 }
 
+// first reports whether w has no other before it.
+func (w *waiter) first() bool {
+	w.m.lines.mu.Lock()
+	defer w.m.lines.mu.Unlock()
+	return w.waiters.Front() == w.place
+}
+
 // leave takes w out of its line. The next one becomes the head.
 func (w *waiter) leave() {
 	mu := &w.m.lines.mu

@@ -196,22 +196,18 @@ func (l *Lock) expire() {
 // lose ends the lock for a reason that its holder did not choose, and takes
 // back what still stands of it. It counts as a call from before the end on, so
 // that Close waits for the release; where Close has begun, it makes it itself.
-// A handler of logs may take its time: nothing here waits for it.
+// A handler of logs, or a hook, may take its time: nothing here waits for it.
 func (l *Lock) lose(cause error) {
 	counted := l.m.begin() == nil
 	ended := l.end(cause)
 	switch {
 	case counted && ended:
-		l.m.detached(func() { l.abandon(); l.logEnd(cause) })
+		l.m.detached(func() { l.abandon(); l.tellEnd(cause, true) })
 	case counted:
 		l.m.leave()
 	case ended:
-		l.logEnd(cause)
+		l.tellEnd(cause, false)
 	}
-}
-
-func (l *Lock) logEnd(cause error) {
-	l.m.log.Warn("redlock: lock is over", "resource", l.resource, "carry", l.carry, "error", cause)
 }
 
 // end marks the lock as over. The first cause wins; end reports whether this

@@ -24,6 +24,8 @@ type Manager struct {
 	cfg     *Config // a pointer, so that no way of printing a Manager follows it
 	label   string  // of the owner, behind the random part of a token
 	log     *slog.Logger
+	hooks   *Hooks // nil: none
+	events  events // for the hooks
 	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	ping    request
 	nodes   []*node
@@ -214,7 +216,7 @@ func (m *Manager) hold(l *Lock) error {
 	}
 	if older.Err() == nil && older.end(ErrLost) {
 		m.calls.Add(1) // the call that won is still counted: Close waits for both
-		m.detached(func() { older.logEnd(ErrLost) })
+		m.detached(func() { older.tellEnd(ErrLost, true) })
 	}
 	older.abandon()
 	return nil

@@ -51,6 +51,8 @@ type node struct {
 	ear      *ear
 	history  []string  // the run_ids seen, in order; run's own
 	once     sync.Once // of the warning that it does not tell its run_id
+	votes    bool      // what the hooks were told; run's own
+	reported time.Time // when; zero: never
 
 	mu      sync.Mutex
 	state   nodeState          // guarded by mu, as is all below

@@ -28,15 +28,6 @@ func WithLogger(logger *slog.Logger) Option {
 	})
 }
 
-// Hooks is a reserved name. It has no fields in this version.
-type Hooks struct{}
-
-// WithHooks gives [New] a *ConfigError: hooks are not available in this
-// version.
-func WithHooks(Hooks) Option {
-	return optionFunc(func(*Manager) error { return unavailable("WithHooks") })
-}
-
 // LockOption is a setting of one acquisition.
 type LockOption interface{ lockOption(*lockOptions) error }
 
@@ -59,6 +50,9 @@ type lockOptions struct {
 	ignoreRelease bool
 	wait          bool // Lock and Do: wait for the holder, and for the last use of the token
 	asksTTL       bool // from the first refusal on: when may a waiter ask again?
+
+	begun  time.Time // of the call, for the hooks; zero: it has asked for nothing
+	waited bool      // it was not served at its first question
 }
 
 // WithTTL sets how long the nodes keep the lock. It is rounded up to whole

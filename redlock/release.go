@@ -3,6 +3,7 @@ package redlock
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // unlocking is one Unlock that asks the nodes; others wait for it.
@@ -18,22 +19,27 @@ type unlocking struct {
 // can no longer have had it; [ErrNoQuorum] that too few nodes answered: another
 // Unlock asks again. Of a lock that was over already it returns [ErrExpired],
 // [ErrLost] or [ErrReleased]; what still stands of it is deleted all the same.
-func (m *Manager) Unlock(ctx context.Context, lock *Lock) error {
+func (m *Manager) Unlock(ctx context.Context, lock *Lock) (err error) {
 	if err := m.begin(); err != nil {
 		return err
 	}
+	begun, ended := time.Now(), false
+	defer func() {
+		if ended {
+			lock.tellReleased(ctx, begun, err)
+		}
+	}()
 	defer m.leave()
 	if err := m.checkLock(lock); err != nil {
 		return err
 	}
+	// One whose time is over ends as that, also where its timer is late.
+	ended = lock.Err() == nil && lock.end(ErrReleased)
 	return m.alsoEnded(ctx, lock.unlock(ctx))
 }
 
 // unlock has one caller at a time ask the nodes.
 func (l *Lock) unlock(ctx context.Context) error {
-	if l.Err() == nil { // one whose time is over ends as that, also where its timer is late
-		l.end(ErrReleased)
-	}
 	cause := context.Cause(l.life)
 	l.mu.Lock()
 	if l.released {

@@ -191,7 +191,8 @@ func (x *renewal) settle() {
 	l, b := x.lock, x.ballot
 	x.ballot = nil
 	now := time.Now()
-	switch b.sum().verdict() {
+	t := b.sum()
+	switch t.verdict() {
 	case won:
 		x.failures, x.confirmed = 0, x.start
 		if !l.noExpiry {
@@ -206,6 +207,7 @@ func (x *renewal) settle() {
 		x.due = now.Add(min(retryPause<<min(x.failures, 10), max(x.interval/8, time.Millisecond), mostPause))
 		x.failures++
 	}
+	x.tell(b, t)
 	l.leaveTurn()
 }
 

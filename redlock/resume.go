@@ -24,15 +24,17 @@ import (
 // [ErrNoQuorum] where missing answers could change that, or another call of this
 // manager is asking for the same; [ErrAlreadyHeld] while this manager holds the
 // lock; [ErrClosed]; or it is a *ConfigError.
-func (m *Manager) Resume(ctx context.Context, resource, token string, opts ...LockOption) (*Lock, error) {
+func (m *Manager) Resume(ctx context.Context, resource, token string, opts ...LockOption) (lock *Lock, err error) {
 	o, err := m.enter(resource, opts)
 	if err != nil {
 		return nil, err
 	}
+	defer func() { m.tellTaken(ctx, o, lock, err) }()
 	defer m.leave()
 	if err := o.resumes(token); err != nil {
 		return nil, err
 	}
+	o.begun = time.Now()
 	if err := ctx.Err(); err != nil {
 		return nil, opError("resume", resource, err)
 	}

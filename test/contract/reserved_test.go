@@ -24,10 +24,6 @@ func TestNamesOfLaterVersionsAreRefusedUnderTheirOwnName(t *testing.T) {
 	}()
 	for name, use := range map[string]func() error{
 		"WithFence": func() error { _, err := m.TryLock(t.Context(), "a", redlock.WithFence()); return err },
-		"WithHooks": func() error {
-			_, err := redlock.New(nowhere, redlock.WithHooks(redlock.Hooks{}))
-			return err
-		},
 		"RestartGuard": func() error {
 			_, err := redlock.New(redlock.Config{Nodes: nowhere.Nodes, RestartGuard: time.Minute})
 			return err
