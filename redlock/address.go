@@ -38,6 +38,13 @@ type Node struct {
 	// It must return when ctx ends.
 	Credentials func(ctx context.Context) (username, password string, err error)
 
+	// Dialer opens connections to the node, and to its Sentinels: through a proxy,
+	// say, or a tunnel. It must return when ctx ends, which is when connecting has
+	// taken too long. The connections must heed deadlines; TLS is spoken inside of
+	// them. Errors and logs repeat what it fails with. Two nodes cannot have one
+	// address, Dialer or not. Defaults to that of a [net.Dialer].
+	Dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
 	TLS       bool
 	TLSConfig *tls.Config // implies TLS; ServerName defaults to the host
 

@@ -13,7 +13,7 @@ const lastLinger = 100 * time.Millisecond
 
 // grace is what the library's own goroutines are given to end, beyond the ctx of
 // Close. Code of the user's that they are inside of (a client, Credentials, a
-// pause, a log handler) may take for ever.
+// Dialer, a pause, a log handler) may take for ever.
 const grace = 5 * lastLinger
 
 // Close releases every lock that is held, waits for keys whose release is still

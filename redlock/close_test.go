@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"testing"
@@ -182,6 +183,13 @@ func TestCloseWaitsForNoCodeOfTheUsersBeyondItsContext(t *testing.T) {
 			"Credentials": func() *Manager {
 				n := Addr("10.0.0.1", 6379)
 				n.Credentials = func(context.Context) (string, string, error) { <-done; return "", "", nil }
+				m := r.manager(Config{Nodes: []Node{n}})
+				_ = m.Ping(t.Context())
+				return m
+			},
+			"a Dialer": func() *Manager {
+				n := Addr("10.0.0.1", 6379)
+				n.Dialer = func(context.Context, string, string) (net.Conn, error) { <-done; return nil, io.EOF }
 				m := r.manager(Config{Nodes: []Node{n}})
 				_ = m.Ping(t.Context())
 				return m

@@ -3,7 +3,6 @@ package redlock
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -107,37 +106,7 @@ func (n *node) connectTimeout() time.Duration {
 	return cmp.Or(n.cfg.connectTimeout, connectTimeout)
 }
 
-func (n *node) dial(ctx context.Context, network, address string, limit time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	conn, err := n.m.dial(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	host, _, _ := net.SplitHostPort(address)
-	secure, err := overTLS(ctx, conn, n.cfg.tlsFor(host))
-	if err != nil {
-		_ = conn.Close()
-	}
-	return secure, err
-}
-
-// overTLS makes the TLS handshake on conn, if there is a config for it.
-func overTLS(ctx context.Context, conn net.Conn, config *tls.Config) (net.Conn, error) {
-	if config == nil {
-		return conn, nil
-	}
-	secure := tls.Client(conn, config)
-	if err := secure.HandshakeContext(ctx); err != nil {
-		return nil, fmt.Errorf("%w: %w", errHandshake, err)
-	}
-	return secure, nil
-}
-
-var (
-	errHandshake   = errors.New("TLS handshake")
-	errCredentials = errors.New("Credentials")
-)
+var errCredentials = errors.New("Credentials")
 
 // options are those of a client around one open connection to the node.
 func (n *node) options(conn net.Conn) *redis.Options {
@@ -174,8 +143,12 @@ func login(username, password string) (string, string) {
 func oneConnection(conn net.Conn) *redis.Options {
 	opened := make(chan net.Conn, 1)
 	opened <- conn
+	address := "" // that of a user's connection need not be known
+	if remote := conn.RemoteAddr(); remote != nil {
+		address = remote.String()
+	}
 	return &redis.Options{
-		Addr: conn.RemoteAddr().String(),
+		Addr: address,
 		Dialer: func(context.Context, string, string) (net.Conn, error) {
 			select {
 			case conn := <-opened:

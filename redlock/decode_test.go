@@ -3,6 +3,7 @@ package redlock
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -277,6 +278,8 @@ func TestAMalformedGoValueIsNamedByItsPosition(t *testing.T) {
 	t.Cleanup(func() { _ = pipeliner.Close() })
 	withDB := Client(newClient(t, "localhost:6379"))
 	withDB.DB = 1
+	withDialer := Client(newClient(t, "localhost:6379"))
+	withDialer.Dialer = new(net.Dialer).DialContext
 	for _, c := range []struct {
 		given       any
 		field, part string
@@ -302,6 +305,7 @@ func TestAMalformedGoValueIsNamedByItsPosition(t *testing.T) {
 		{[]redis.UniversalClient{ring}, "nodes[0]", "Cluster or Ring"},
 		{pipeliner, "nodes[0]", "AutoPipeliner"},
 		{withDB, "nodes[0]", "brings its own"},
+		{withDialer, "nodes[0]", "brings its own"},
 	} {
 		nodes, err := ParseNodes(c.given)
 		if err == nil {

@@ -30,9 +30,9 @@ func (n Node) Format(f fmt.State, verb rune) {
 func (n Node) LogValue() slog.Value { return slog.StringValue(n.String()) }
 
 // MarshalJSON writes the mapping that UnmarshalJSON reads. User names,
-// passwords and Credentials are left out, and so is all of TLS but that it is
-// on: what is read back is the same node without these. A node made by [Client]
-// cannot be read back.
+// passwords, Credentials and the Dialer are left out, and so is all of TLS but
+// that it is on: what is read back is the same node without these. A node made
+// by [Client] cannot be read back.
 func (n Node) MarshalJSON() ([]byte, error) { return json.Marshal(n.file()) }
 
 // MarshalYAML is MarshalJSON for encoders of YAML that look for a method of

@@ -174,7 +174,7 @@ func (s *sentinel) keep(ctx context.Context, at string, use func(*redis.Conn, ne
 func (s *sentinel) visit(ctx context.Context, at string, use func(*redis.Conn, net.Conn) error) error {
 	limited, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	dialled, err := s.m.dial(limited, "tcp", at)
+	dialled, err := s.m.dialFor(limited, &s.cfg, "tcp", at)
 	if err != nil {
 		return err
 	}
