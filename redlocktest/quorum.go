@@ -1,43 +1,42 @@
-// Package redlocktest runs a quorum of Redis nodes in memory, for tests of code
-// that takes locks, and for trying things out:
-//
-//	func TestInvoiceIsSentOnce(t *testing.T) {
-//		q := redlocktest.New(t, 5)
-//		service := NewService(q.Manager)
-//		...
-//	}
-//
-// The nodes are servers in this process that listen on loopback. They speak the
-// protocol of Redis, run the library's scripts, and let keys expire as time
-// passes. A node can be stopped and started again while locks are held: that is
-// how a test shows what a service does when it loses one.
-//
-// Everything ends with the test. Each call of [New] makes nodes of its own, so
-// tests can run in parallel.
 package redlocktest
 
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/redlock-go/redlock/internal/fakeredis"
 	"github.com/redlock-go/redlock/redlock"
 )
+
+// nodeTimeout is far more than a node in memory takes, on a busy machine too.
+const nodeTimeout = 5 * time.Second
 
 // Quorum is a number of nodes in memory with a manager that takes locks on
 // them. It is safe for concurrent use.
 type Quorum struct {
-	// Manager has default settings, but for a long NodeTimeout: a node that runs
-	// is waited for on a busy machine too, and one that has stopped refuses at
-	// once. Who needs other settings, or a second process, makes a manager with
-	// Nodes.
+	// Manager has default settings, but for a NodeTimeout of 5s, so that a busy
+	// machine costs no node its vote. That is how long a call lasts where a
+	// majority is paused, unless its ctx or the lock ends before. Who needs other
+	// settings, or a second process, makes a manager with Nodes.
 	Manager *redlock.Manager
 
+	net   *fakeredis.Net
 	nodes []*node
 }
 
-// New starts n nodes that end with the test.
+// node is one server in memory.
+type node struct {
+	*fakeredis.Node
+
+	mu      sync.Mutex
+	stopped bool // guarded by mu
+}
+
+// New starts n nodes that end with the test. In a synctest bubble it is called
+// inside of the bubble.
 func New(t testing.TB, n int) *Quorum {
 	t.Helper()
 	q, err := Start(n)
@@ -48,18 +47,16 @@ func New(t testing.TB, n int) *Quorum {
 	return q
 }
 
-const nodeTimeout = 5 * time.Second
-
 // Start is [New] for programs that are no tests. The caller closes the quorum.
 func Start(n int) (*Quorum, error) {
-	q := &Quorum{}
-	for range n {
-		started, err := startNode()
+	q := &Quorum{net: fakeredis.NewNet()}
+	for i := range n {
+		started, err := q.net.Add(fmt.Sprintf("%s:%d", host(i), port))
 		if err != nil {
 			q.Close()
-			return nil, err
+			return nil, fmt.Errorf("redlocktest: node %d: %w", i, err)
 		}
-		q.nodes = append(q.nodes, started)
+		q.nodes = append(q.nodes, &node{Node: started})
 	}
 	m, err := redlock.New(redlock.Config{Nodes: q.Nodes(), NodeTimeout: nodeTimeout})
 	if err != nil {
@@ -70,29 +67,67 @@ func Start(n int) (*Quorum, error) {
 	return q, nil
 }
 
-// Nodes are the nodes' addresses, for [redlock.Config].
+// host is a name that no name server knows (RFC 6761, section 6.2): who dials it
+// past the Dialer reaches nobody.
+func host(i int) string { return fmt.Sprintf("node%d.test", i) }
+
+const port = 6379
+
+// Nodes are the nodes for [redlock.Config]. Their Dialer leads to them from
+// within this process alone.
 func (q *Quorum) Nodes() []redlock.Node {
 	nodes := make([]redlock.Node, len(q.nodes))
-	for i, n := range q.nodes {
-		nodes[i] = n.address()
+	for i := range q.nodes {
+		nodes[i] = redlock.Node{Host: host(i), Port: port, Dialer: q.net.DialContext}
 	}
 	return nodes
 }
 
 // StopNode ends node i as a crash does: its connections break, new ones are
 // refused, and its keys are gone. Stopping a stopped node does nothing.
-func (q *Quorum) StopNode(i int) { q.nodes[i].stop() }
-
-// StartNode starts a stopped node again, empty and at its old address. Starting
-// a running one does nothing.
-func (q *Quorum) StartNode(i int) error {
-	if err := q.nodes[i].start(); err != nil {
-		return fmt.Errorf("redlocktest: node %d: %w", i, err)
-	}
-	return nil
+func (q *Quorum) StopNode(i int) {
+	n := q.nodes[i]
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.stopped = true
+	n.Kill()
 }
 
-// Close closes Manager and ends the nodes. Locks that are still held are over.
+// StartNode starts a stopped node again, empty and at its old address. A manager
+// that has found it stopped counts its vote again within a second. Starting a
+// node that runs, or is paused, does nothing.
+func (q *Quorum) StartNode(i int) {
+	n := q.nodes[i]
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.stopped {
+		n.stopped = false
+		n.StartEmpty()
+	}
+}
+
+// PauseNode freezes node i as a SIGSTOP or a stalled machine does: it answers
+// nothing, while its connections stay and new ones are accepted. Pausing a
+// stopped node does nothing.
+func (q *Quorum) PauseNode(i int) { q.nodes[i].Pause() }
+
+// ResumeNode lets a paused node go on: it executes first what it was sent
+// meanwhile, by clients too that have given up since. Resuming a node that is not
+// paused does nothing.
+func (q *Quorum) ResumeNode(i int) { q.nodes[i].Resume() }
+
+// Advance sets the clocks of all nodes forward by d, so that keys expire. It does
+// not move the time of whoever holds a lock: that stays Valid until its holder
+// asks the nodes, or until its end. In a synctest bubble time.Sleep moves the time
+// of both: nodes follow the bubble's clock.
+func (q *Quorum) Advance(d time.Duration) {
+	for _, n := range q.nodes {
+		n.AdvanceClock(d)
+	}
+}
+
+// Close closes Manager and ends the nodes, for good. Locks that are still held
+// are over. Closing twice does nothing.
 func (q *Quorum) Close() {
 	if q.Manager != nil {
 		// Nobody needs to wait for keys whose nodes end next, and that is all
@@ -102,6 +137,6 @@ func (q *Quorum) Close() {
 		_ = q.Manager.Close(ctx)
 	}
 	for _, n := range q.nodes {
-		n.stop()
+		n.Close()
 	}
 }

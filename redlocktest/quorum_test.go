@@ -96,9 +96,7 @@ func TestANodeThatWasStartedAgainVotesAndHasForgottenItsKeys(t *testing.T) {
 	}
 	before := q.Nodes()[0].String()
 	q.StopNode(0)
-	if err := q.StartNode(0); err != nil {
-		t.Fatal(err)
-	}
+	q.StartNode(0)
 	if after := q.Nodes()[0].String(); after != before {
 		t.Fatalf("it was %s and is %s", before, after)
 	}
@@ -116,13 +114,69 @@ func TestStoppingTwiceAndStartingTwiceDoNothing(t *testing.T) {
 	q := redlocktest.New(t, 1)
 	q.StopNode(0)
 	q.StopNode(0)
-	for range 2 {
-		if err := q.StartNode(0); err != nil {
-			t.Fatal(err)
-		}
-	}
+	q.StartNode(0)
 	if _, err := another(t, q).TryLock(t.Context(), "report"); err != nil {
 		t.Fatal(err)
+	}
+	q.StartNode(0)
+	if _, err := another(t, q).TryLock(t.Context(), "report"); !errors.Is(err, redlock.ErrTaken) {
+		t.Fatalf("got %v, want ErrTaken of a node that was running", err)
+	}
+}
+
+func TestAMinorityOfPausedNodesTakesNoLockAway(t *testing.T) {
+	t.Parallel()
+	q := redlocktest.New(t, 5)
+	lock, err := q.Manager.TryLock(t.Context(), "report")
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.PauseNode(1)
+	q.PauseNode(3)
+	if err := lock.Extend(t.Context(), 0); err != nil {
+		t.Fatalf("extend with two of five nodes paused: %v", err)
+	}
+	if err := lock.Unlock(t.Context()); err != nil {
+		t.Fatalf("unlock with two of five nodes paused: %v", err)
+	}
+}
+
+func TestAdvanceExpiresKeysAndTheHolderLearnsOfItWhenItAsks(t *testing.T) {
+	t.Parallel()
+	q := redlocktest.New(t, 3)
+	other := another(t, q)
+	lock, err := q.Manager.TryLock(t.Context(), "report", redlock.WithTTL(never))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Advance(never - time.Minute)
+	if _, err := other.TryLock(t.Context(), "report"); !errors.Is(err, redlock.ErrTaken) {
+		t.Fatalf("a minute before the keys expire: got %v, want ErrTaken", err)
+	}
+	q.Advance(time.Minute)
+	if _, err := other.TryLock(t.Context(), "report"); err != nil {
+		t.Fatalf("when the keys have expired: %v", err)
+	}
+	if !lock.Valid() {
+		t.Error("the holder's own time was moved")
+	}
+	if err := lock.Extend(t.Context(), 0); !errors.Is(err, redlock.ErrLost) {
+		t.Errorf("the holder asks: got %v, want ErrLost", err)
+	}
+}
+
+func TestEachQuorumHasNodesOfItsOwn(t *testing.T) {
+	t.Parallel()
+	one, two := redlocktest.New(t, 3), redlocktest.New(t, 3)
+	for _, q := range []*redlocktest.Quorum{one, two} {
+		if _, err := q.Manager.TryLock(t.Context(), "report"); err != nil {
+			t.Error(err)
+		}
+	}
+	one.StopNode(0)
+	one.StopNode(1)
+	if _, err := two.Manager.TryLock(t.Context(), "invoice"); err != nil {
+		t.Errorf("the nodes of another quorum have stopped: %v", err)
 	}
 }
 
@@ -163,6 +217,11 @@ func TestCloseEndsLocksAndNodes(t *testing.T) {
 	}
 	if _, err := q.Manager.TryLock(t.Context(), "report"); !errors.Is(err, redlock.ErrClosed) {
 		t.Errorf("the manager: got %v, want ErrClosed", err)
+	}
+	q.Close()
+	for i := range q.Nodes() {
+		q.StartNode(i)
+		q.ResumeNode(i)
 	}
 	if err := other.Ping(t.Context()); !errors.Is(err, redlock.ErrNoQuorum) {
 		t.Errorf("the nodes: got %v, want ErrNoQuorum", err)

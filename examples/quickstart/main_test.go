@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/redlock-go/redlock/redlock"
+	"github.com/redlock-go/redlock/redlocktest"
 )
 
 // asProgram makes the test binary the program itself.
@@ -27,8 +28,8 @@ func TestMain(m *testing.M) {
 func TestTheStoryIsToldToItsEndInUnderTenSeconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		memory, nodes := newPipes(t, 5)
-		out, err := tell(t, nodes, memory)
+		memory := redlocktest.New(t, 5)
+		out, err := tell(t, memory.Nodes(), memory)
 		if err != nil {
 			t.Fatalf("%v, after:\n%s", err, out)
 		}
@@ -54,8 +55,7 @@ func TestTheStoryIsToldToItsEndInUnderTenSeconds(t *testing.T) {
 func TestTheStoryOnNodesOfTheReadersStopsNone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		_, nodes := newPipes(t, 3)
-		out, err := tell(t, nodes, nil)
+		out, err := tell(t, redlocktest.New(t, 3).Nodes(), nil)
 		if err != nil {
 			t.Fatalf("%v, after:\n%s", err, out)
 		}
@@ -75,11 +75,11 @@ func TestTheStoryOnNodesOfTheReadersStopsNone(t *testing.T) {
 func TestAStepThatDoesNotGoAsToldEndsTheStory(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		memory, nodes := newPipes(t, 3)
-		if err := memory.put(2, prefix+resource); err != nil {
+		memory := redlocktest.New(t, 3)
+		if _, err := memory.Manager.TryLock(t.Context(), prefix+resource); err != nil {
 			t.Fatal(err)
 		}
-		out, err := tell(t, nodes, nil)
+		out, err := tell(t, memory.Nodes(), nil)
 		if !errors.Is(err, redlock.ErrTaken) || !strings.Contains(err.Error(), "step 1 (Alice takes the lock)") {
 			t.Errorf("got %v, want an error of step 1 that says why", err)
 		}
@@ -92,10 +92,10 @@ func TestAStepThatDoesNotGoAsToldEndsTheStory(t *testing.T) {
 func TestAStoryWithoutAMajorityOfItsNodesDoesNotBegin(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		memory, nodes := newPipes(t, 3)
+		memory := redlocktest.New(t, 3)
 		memory.StopNode(0)
 		memory.StopNode(1)
-		out, err := tell(t, nodes, nil)
+		out, err := tell(t, memory.Nodes(), nil)
 		if !errors.Is(err, redlock.ErrNoQuorum) {
 			t.Errorf("got %v, want ErrNoQuorum", err)
 		}
@@ -131,7 +131,7 @@ func TestAFailureIsAMessageAndANonZeroStatus(t *testing.T) {
 
 // tell tells the story as the program does, in the bubble of a test, and wants
 // it to be over in ten seconds.
-func tell(t *testing.T, nodes []redlock.Node, memory switches) (string, error) {
+func tell(t *testing.T, nodes []redlock.Node, memory *redlocktest.Quorum) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
 	s := &story{out: &out, begun: time.Now(), ttl: ttl, nodes: nodes, memory: memory}

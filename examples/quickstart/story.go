@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redlock-go/redlock/redlock"
+	"github.com/redlock-go/redlock/redlocktest"
 )
 
 const (
@@ -25,16 +26,10 @@ type story struct {
 	begun  time.Time
 	ttl    time.Duration
 	nodes  []redlock.Node
-	memory switches // nil on real nodes: none of those is stopped
+	memory *redlocktest.Quorum // nil on real nodes: none of those is stopped
 
 	alice, bob *redlock.Manager
 	lock       *redlock.Lock // of whoever holds the resource
-}
-
-// switches stop and start the nodes of a story in memory.
-type switches interface {
-	StopNode(i int)
-	StartNode(i int) error
 }
 
 func (s *story) tell(ctx context.Context) (err error) {

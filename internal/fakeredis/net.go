@@ -1,5 +1,6 @@
 // Package fakeredis is a network of Redis nodes in memory, for unit tests in
-// fake time. It works inside a testing/synctest bubble and outside of one.
+// fake time and for package redlocktest. It works inside a testing/synctest
+// bubble and outside of one.
 //
 // A client dials with Net.DialContext and speaks RESP2. Between it and a node
 // lie two wires, one a direction, that behave as TCP does: what is written
@@ -39,19 +40,28 @@ func NewNet() *Net {
 	return &Net{nodes: make(map[string]*Node)}
 }
 
-// Start starts an empty node at address, which is host:port or the path of a
-// unix socket. It is closed when t ends.
+// Start is Add for tests: the node is closed when t ends.
 func (nt *Net) Start(t testing.TB, address string) *Node {
 	t.Helper()
-	n, err := newNode(nt, address)
+	n, err := nt.Add(address)
 	if err != nil {
 		t.Fatalf("fakeredis: %v", err)
+	}
+	t.Cleanup(n.Close)
+	return n
+}
+
+// Add starts an empty node at address, which is host:port or the path of a unix
+// socket. The caller closes it.
+func (nt *Net) Add(address string) (*Node, error) {
+	n, err := newNode(nt, address)
+	if err != nil {
+		return nil, err
 	}
 	nt.mu.Lock()
 	nt.nodes[address] = n
 	nt.mu.Unlock()
-	t.Cleanup(n.Close)
-	return n
+	return n, nil
 }
 
 // DialContext connects to the node at address. Where none runs the connection

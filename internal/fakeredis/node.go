@@ -136,7 +136,8 @@ func (n *Node) stop() {
 }
 
 // Start begins a new process with the data of the last one: a new run_id, no
-// scripts, client ids from 1. A process that still runs is killed before.
+// scripts, client ids from 1. A process that still runs is killed before. After
+// Close it does nothing.
 func (n *Node) Start() { n.start(false) }
 
 // StartEmpty is Start without the data.
@@ -146,6 +147,9 @@ func (n *Node) start(empty bool) {
 	id := n.net.nextRunID()
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.closed {
+		return
+	}
 	n.stop()
 	n.down, n.lastID, n.runID = false, 0, id
 	n.do("SCRIPT", "FLUSH")

@@ -55,6 +55,17 @@ func TestStartEmptyLosesTheData(t *testing.T) {
 	})
 }
 
+func TestANodeThatWasClosedDoesNotStartAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, n *Node) {
+		n.Close()
+		n.Start()
+		n.StartEmpty()
+		if err := dialFor(n, time.Second); !errors.Is(err, refused) {
+			t.Fatal(err)
+		}
+	})
+}
+
 func TestAPausedNodeExecutesOnResumeWhatItHasReceived(t *testing.T) {
 	bubble(t, func(t *testing.T, n *Node) {
 		old := connect(t, n)
