@@ -6,13 +6,13 @@ import (
 	"log"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/go-redsync/redsync/v4"
 	redsyncredis "github.com/go-redsync/redsync/v4/redis"
 	"github.com/go-redsync/redsync/v4/redis/goredis/v9"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redlock-go/redlock/redlock"
-	"github.com/redlock-go/redlock/redlocktest"
 )
 
 // A paragraph that begins with "Here:" sets up an example. It is left out where
@@ -23,19 +23,21 @@ var ctx = context.Background()
 // inMemory starts n nodes in memory. It returns clients of them, their URIs, and
 // what ends them.
 func inMemory(n int) (clients []*redis.Client, uris []string, done func()) {
-	q, err := redlocktest.Start(n)
-	if err != nil {
-		log.Fatal(err)
-	}
-	for _, node := range q.Nodes() {
-		clients = append(clients, redis.NewClient(&redis.Options{Addr: node.String()}))
-		uris = append(uris, "redis://"+node.String())
+	var nodes []*miniredis.Miniredis
+	for range n {
+		node, err := miniredis.Run()
+		if err != nil {
+			log.Fatal(err)
+		}
+		nodes = append(nodes, node)
+		clients = append(clients, redis.NewClient(&redis.Options{Addr: node.Addr()}))
+		uris = append(uris, "redis://"+node.Addr())
 	}
 	return clients, uris, func() {
-		for _, client := range clients {
-			_ = client.Close()
+		for i, node := range nodes {
+			_ = clients[i].Close()
+			node.Close()
 		}
-		q.Close()
 	}
 }
 
