@@ -156,7 +156,7 @@ func TestAWaiterIsReportedAsOneAndThenByItsOutcome(t *testing.T) {
 		}
 		_ = lock.Unlock(t.Context())
 		o.since()
-		if lock, err = r.Lock(t.Context(), "a"); err != nil {
+		if _, err = r.Lock(t.Context(), "a"); err != nil {
 			t.Fatal(err)
 		}
 		o.want(t, "acquired a")
@@ -179,7 +179,8 @@ func TestRenewalsAndLossesAreReported(t *testing.T) {
 				renewed++
 			}
 		}
-		if e := o.locks["renewed"]; renewed < 3 || e.Duration != trip || e.Held < 2*time.Second || e.Carry != "mine" || e.Err != nil {
+		e := o.locks["renewed"]
+		if renewed < 3 || e.Duration != trip || e.Held < 2*time.Second || e.Carry != "mine" || e.Err != nil {
 			t.Errorf("%d renewals were told, the last as %+v", renewed, e)
 		}
 		if len(events) != renewed+1 || !slices.Contains(events, "lost b") || !errors.Is(o.locks["lost"].Err, ErrExpired) {
@@ -195,7 +196,7 @@ func TestRenewalsAndLossesAreReported(t *testing.T) {
 		passTime(3 * time.Second)
 		<-lock.Done()
 		events = o.since()
-		e := o.locks["renewed"]
+		e = o.locks["renewed"]
 		if !errors.Is(e.Err, ErrNoQuorum) || !strings.HasPrefix(e.Err.Error(), `redlock: renew "a": `) {
 			t.Errorf("told was %v", e.Err)
 		}
