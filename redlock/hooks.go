@@ -153,13 +153,15 @@ func (l *Lock) giveBack() {
 	}
 }
 
-// event is what the hooks are told about a lock that was acquired.
+// event is what the hooks are told about a lock that was acquired. begun is zero
+// where no call has brought it about.
 func (l *Lock) event(ctx context.Context, begun time.Time, err error) LockEvent {
 	now := time.Now()
-	return LockEvent{
-		Context: ctx, Resource: l.resource, Carry: l.carry,
-		Duration: now.Sub(begun), Held: now.Sub(l.start), Err: err,
+	e := LockEvent{Context: ctx, Resource: l.resource, Carry: l.carry, Held: now.Sub(l.start), Err: err}
+	if !begun.IsZero() {
+		e.Duration = now.Sub(begun)
 	}
+	return e
 }
 
 // tellExtended reports an Extend; begun is zero if it has asked for nothing.
@@ -179,7 +181,7 @@ func (l *Lock) tellReleased(ctx context.Context, begun time.Time, err error) {
 // tellClosed reports a lock that was given back without a call of its holder's.
 func (l *Lock) tellClosed() {
 	if h := l.m.hooks; h != nil && h.Released != nil {
-		e := l.event(context.Background(), time.Now(), nil)
+		e := l.event(context.Background(), time.Time{}, nil)
 		l.m.later(func() { h.Released(e) }, false)
 	}
 }
@@ -209,7 +211,7 @@ func (l *Lock) tellEnd(cause error, counted bool) {
 	if h == nil || h.Lost == nil {
 		return
 	}
-	e := l.event(context.Background(), time.Now(), cause)
+	e := l.event(context.Background(), time.Time{}, cause)
 	tell := func() { h.Lost(e) }
 	if counted {
 		l.m.later(tell, false)
