@@ -7,8 +7,9 @@ FUZZTIME ?= 10s
 BIN := $(CURDIR)/.bin
 GOLANGCI_LINT := $(BIN)/golangci-lint-v2.15.0
 
-# Every module of the repository.
-MODULES := . test
+# Every module of the repository, and those that users import.
+MODULES := . test otelredlock
+IMPORTED := . otelredlock
 
 # The results of the tests, for the counts at the end.
 RESULTS := $(BIN)/results
@@ -19,7 +20,7 @@ RACE = $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v $$($(GO) env CC
 
 SUBMAKE = $(MAKE) --no-print-directory
 
-.PHONY: help test unit simulate integration images lint vuln fuzz bench bench-check controls cross clean counts
+.PHONY: help test unit otel simulate integration images lint vuln fuzz bench bench-check controls cross clean counts
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +29,7 @@ test: ## Run every test that this machine can run
 	@mkdir -p $(BIN) && rm -f $(RESULTS)
 	@status=0; \
 	$(SUBMAKE) unit || status=1; \
+	$(SUBMAKE) otel || status=1; \
 	$(SUBMAKE) integration || status=1; \
 	$(COUNTS) total || status=1; \
 	exit $$status
@@ -35,6 +37,10 @@ test: ## Run every test that this machine can run
 unit: counts ## Run the tests of the library itself, which need no server
 	@[ -n "$(RACE)" ] || echo "There is no C compiler here: the tests run without -race."
 	@$(COUNTS) run redlock $(GO) test -json -count=1 -shuffle=on $(RACE) ./...
+
+otel: counts ## Run the tests of otelredlock, which need no server
+	@cd otelredlock && $(COUNTS) run redlock/otelredlock \
+		$(GO) test -json -count=1 -shuffle=on $(RACE) ./...
 
 simulate: ## Run the simulations in fake time, 500 rounds each
 	$(GO) test -count=1 -run '^(TestTwentyManagersAtOnce|TestTheFirstHolderKnows)' ./redlock -rounds 500
@@ -60,9 +66,10 @@ lint: $(GOLANGCI_LINT) vuln ## Check style, formatting, go.mod files and known v
 	exit $$status
 
 # It exits with 3 for a finding, and otherwise if it cannot get its data.
-vuln: ## Look for known vulnerabilities in what the library calls
+vuln: ## Look for known vulnerabilities in what users import
 	@status=0; \
-	out=$$(GOBIN=$(BIN) $(GO) install golang.org/x/vuln/cmd/govulncheck@v1.9.0 2>&1 && $(BIN)/govulncheck ./... 2>&1) || \
+	out=$$(GOBIN=$(BIN) $(GO) install golang.org/x/vuln/cmd/govulncheck@v1.9.0 2>&1 && \
+		for module in $(IMPORTED); do (cd $$module && $(BIN)/govulncheck ./... 2>&1) || exit; done) || \
 		status=$$?; \
 	case $$status in \
 	0) echo "govulncheck: nothing found" ;; \
@@ -86,11 +93,13 @@ bench-check: ## Compare with other libraries and fail where a bound is missed
 controls: ## Take each safety rule out and see that its test fails
 	test/controls/run.sh
 
-cross: ## Build the library for every system that it supports
+cross: ## Build what users import for every system that it supports
 	@for target in linux/amd64 linux/arm64 linux/386 darwin/amd64 darwin/arm64 \
 		windows/amd64 windows/arm64 windows/386; do \
 		echo "build $$target"; \
-		CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build ./... || exit 1; \
+		for module in $(IMPORTED); do \
+			(cd $$module && CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build ./...) || exit 1; \
+		done; \
 	done
 
 clean: ## Remove containers of killed test runs, and the tools that make has built
