@@ -181,7 +181,7 @@ func parseSentinel(address, path string) (string, error) {
 		port, ok = parsePort(text)
 	}
 	if !ok || !isHost(host) {
-		return "", configErrorf(path, "is not an address; expected host:port, an IPv6 host in brackets")
+		return "", configErrorf(path, "expected host:port, an IPv6 host in brackets, got other text")
 	}
 	return joinPort(host, port), nil
 }

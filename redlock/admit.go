@@ -13,12 +13,12 @@ import (
 func (n *node) admit(s *stream) error {
 	switch {
 	case s.server.mode == "cluster", s.server.mode == "sentinel":
-		return configErrorf(n.path(), "%s runs in %s mode; a lock needs independent plain servers",
+		return configErrorf(n.path(), "expected an independent plain server, but %s runs in %s mode",
 			n.name, s.server.mode)
 	case s.server.role != "" && s.server.role != "master" && n.sentinel != nil:
 		return connErrorf("%s, which Sentinel names, is not a master yet", s.address)
 	case s.server.role != "" && s.server.role != "master":
-		return configErrorf(n.path(), "%s is a replica; a lock needs independent masters", n.name)
+		return configErrorf(n.path(), "expected an independent master, but %s is a replica", n.name)
 	case s.server.runID == "":
 		n.once.Do(func() {
 			n.m.log.Warn("redlock: the server does not tell its run_id; "+
@@ -30,7 +30,7 @@ func (n *node) admit(s *stream) error {
 		return err
 	}
 	if first := n.m.servers.claim(s.server.runID, n); first != n {
-		return configErrorf(n.path(), "%s and %s are one server; each node must be a server of its own",
+		return configErrorf(n.path(), "expected a server of its own, but %s and %s are one server",
 			n.name, first.name)
 	}
 	return nil
@@ -45,7 +45,7 @@ const maxHistory = 8
 func (n *node) remember(runID string) error {
 	seen := slices.Index(n.history, runID)
 	if seen >= 0 && seen < len(n.history)-1 && n.sentinel == nil && !failsOver(n.cfg.client) {
-		return configErrorf(n.path(), "%s leads to several servers in turn; a load balancer cannot be a node", n.name)
+		return configErrorf(n.path(), "expected one server and no load balancer, but %s leads to several in turn", n.name)
 	}
 	if seen < 0 {
 		n.history = append(n.history[max(0, len(n.history)+1-maxHistory):], runID)

@@ -108,7 +108,7 @@ func (c Config) complete() (Config, []string, error) {
 // completeNodes checks the nodes, and writes out the ports of their Sentinels.
 func completeNodes(nodes []Node) error {
 	if len(nodes) == 0 {
-		return configErrorf("nodes", "is empty; expected at least one node")
+		return configErrorf("nodes", "expected at least one node, got an empty list")
 	}
 	for i := range nodes {
 		n, at := &nodes[i], atIndex("nodes", i)
@@ -121,7 +121,7 @@ func completeNodes(nodes []Node) error {
 		}
 		for j := range i {
 			if n.sameServer(&nodes[j]) {
-				return configErrorf(at, "is the same server as nodes[%d]; a server votes once", j)
+				return configErrorf(at, "expected a server of its own, got the same server as nodes[%d]", j)
 			}
 		}
 	}
@@ -142,24 +142,25 @@ func (c *Config) checkGiven() error {
 		{"renew_interval", c.RenewInterval},
 	} {
 		if given.value < 0 {
-			return configErrorf(given.field, "is negative (%v)", given.value)
+			return configErrorf(given.field, "expected 0 (the default) or more, got %v", given.value)
 		}
 	}
 	switch {
 	case c.TTL > maxTTL:
-		return configErrorf("ttl", "is %v; expected %v at most", c.TTL, maxTTL)
+		return configErrorf("ttl", "expected %v at most, got %v", maxTTL, c.TTL)
 	case c.Attempts < 0:
-		return configErrorf("attempts", "is negative (%d); 0 is no limit", c.Attempts)
+		return configErrorf("attempts", "expected 0 (no limit) or more, got %d", c.Attempts)
 	case !(c.DriftFactor >= 0 && c.DriftFactor < 1): // so that NaN is found too
-		return configErrorf("drift_factor", "is %v; expected 0 or more and less than 1", c.DriftFactor)
+		return configErrorf("drift_factor", "expected 0 or more and less than 1, got %v", c.DriftFactor)
 	case strings.HasPrefix(c.KeyPrefix, reservedKeys):
-		return configErrorf("key_prefix", "begins with %q, as only the library's own keys do", reservedKeys)
+		return configErrorf("key_prefix", "expected another beginning, got %q, which the library's own keys have",
+			reservedKeys)
 	case len(c.Owner) > maxOwner:
-		return configErrorf("owner", "has %d bytes; expected %d at most", len(c.Owner), maxOwner)
+		return configErrorf("owner", "expected %d bytes at most, got %d", maxOwner, len(c.Owner))
 	case strings.ContainsFunc(c.Owner, unicode.IsControl):
-		return configErrorf("owner", "has a control character in it")
+		return configErrorf("owner", "expected printable text, got a control character in it")
 	case c.RestartGuard != 0:
-		return configErrorf("restart_guard", "is not available in this version")
+		return unavailable("restart_guard")
 	}
 	return nil
 }
@@ -169,13 +170,14 @@ func (c *Config) checkTogether() error {
 	valid := validity(c.TTL, c.DriftFactor, c.Margin)
 	switch {
 	case valid <= 0:
-		return configErrorf("ttl", "is %v, of which drift (%v) and margin (%v) leave nothing",
-			c.TTL, drift(c.TTL, c.DriftFactor), c.Margin)
+		return configErrorf("ttl", "expected more than drift (%v) and margin (%v) take of it, got %v",
+			drift(c.TTL, c.DriftFactor), c.Margin, c.TTL)
 	case c.RetryDelayMin > c.RetryDelayMax:
-		return configErrorf("retry_delay_min", "is %v, above retry_delay_max (%v)", c.RetryDelayMin, c.RetryDelayMax)
+		return configErrorf("retry_delay_min", "expected retry_delay_max (%v) at most, got %v",
+			c.RetryDelayMax, c.RetryDelayMin)
 	case c.RenewInterval > valid/2:
-		return configErrorf("renew_interval", "is %v; expected %v at most, half of what drift and margin leave of ttl",
-			c.RenewInterval, valid/2)
+		return configErrorf("renew_interval", "expected %v at most, half of what drift and margin leave of ttl, got %v",
+			valid/2, c.RenewInterval)
 	}
 	return nil
 }

@@ -105,9 +105,9 @@ func (c *Config) set(key string, s setting) (err error) {
 		c.RestartGuard, err = s.duration()
 	default:
 		if !isKey(key) {
-			return configErrorf("config", "has a key that is not the name of a setting")
+			return configErrorf("config", "expected the names of settings as keys, got other text")
 		}
-		return configErrorf(key, "is not known; there is no such setting")
+		return configErrorf(key, "expected the name of a setting, got one that is not known")
 	}
 	return err
 }
@@ -119,10 +119,10 @@ func decodeJSON(data []byte, at string) (v any, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
 	if err := decoder.Decode(&v); err != nil {
-		return nil, configErrorf(at, "is not valid JSON")
+		return nil, configErrorf(at, "expected valid JSON, got other text")
 	}
 	if _, err := decoder.Token(); err != io.EOF {
-		return nil, configErrorf(at, "is not valid JSON: something follows the value")
+		return nil, configErrorf(at, "expected one value in JSON, but something follows it")
 	}
 	return v, nil
 }
@@ -130,7 +130,7 @@ func decodeJSON(data []byte, at string) (v any, err error) {
 // decodeYAML does not wrap the decoder's error either: some quote the line.
 func decodeYAML(unmarshal func(any) error, at string) (v any, err error) {
 	if err := unmarshal(&v); err != nil {
-		return nil, configErrorf(at, "is not valid YAML, or has a key twice")
+		return nil, configErrorf(at, "expected valid YAML with each key once, got other text")
 	}
 	return v, nil
 }

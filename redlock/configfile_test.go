@@ -81,7 +81,7 @@ func TestABadKeyOfAConfigIsNamedAndChangesNothing(t *testing.T) {
 		{`"redis://h"`, "config", "a mapping, got a string"},
 		{`{"tttl": "5s"}`, "tttl", "not known"},
 		{`{"TTL": "5s"}`, "TTL", "not known"},
-		{`{"redis://u:secret99@h": 1}`, "config", "not the name of a setting"},
+		{`{"redis://u:secret99@h": 1}`, "config", "names of settings"},
 		{`{"nodes": null}`, "nodes", "got null"},
 		{`{"nodes": []}`, "nodes", "at least one"},
 		{`{"nodes": ["redis://a", {"host": "b", "port": "x"}]}`, "nodes[1].port", "got a string"},
@@ -144,11 +144,11 @@ func TestANodeOfTheCallersOwnStructIsRead(t *testing.T) {
 func TestWhatIsNoJSONOrYAMLIsAConfigErrorThatQuotesNothing(t *testing.T) {
 	var n Node
 	var cfg Config
-	wantConfigError(t, n.UnmarshalJSON([]byte(`secret99`)), "node", "not valid JSON")
+	wantConfigError(t, n.UnmarshalJSON([]byte(`secret99`)), "node", "valid JSON, got other text")
 	wantConfigError(t, cfg.UnmarshalJSON([]byte(`{} {}`)), "config", "something follows")
 	broken := func(any) error { return errors.New("line 3: secret99") }
-	wantConfigError(t, n.UnmarshalYAML(broken), "node", "not valid YAML")
-	wantConfigError(t, cfg.UnmarshalYAML(broken), "config", "not valid YAML")
+	wantConfigError(t, n.UnmarshalYAML(broken), "node", "valid YAML")
+	wantConfigError(t, cfg.UnmarshalYAML(broken), "config", "valid YAML")
 }
 
 func TestAConfigWrittenAsJSONReadsBackButForItsSecrets(t *testing.T) {

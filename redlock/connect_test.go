@@ -52,16 +52,16 @@ func TestAConnectionThatFailsAsWrongSettingsOfTLSDoIsReportedWithAHint(t *testin
 		fault func(r *rig)
 		ends  string // of the error
 	}{
-		"plain, closed":            {Node{}, (*rig).closeOnCommand, "EOF; perhaps it wants TLS"},
-		"plain, reset":             {Node{}, (*rig).resetOnCommand, "reset by peer; perhaps it wants TLS"},
+		"plain, closed":            {Node{}, (*rig).closeOnCommand, "EOF (perhaps it wants TLS)"},
+		"plain, reset":             {Node{}, (*rig).resetOnCommand, "reset by peer (perhaps it wants TLS)"},
 		"plain, silent":            {Node{}, (*rig).pause, "no connection within 2s"},
 		"plain, down":              {Node{}, (*rig).kill, "connection refused"},
-		"TLS, closed":              {Node{TLS: true}, (*rig).closeOnCommand, "EOF; perhaps it wants a client certificate"},
-		"TLS, closed at its sight": {Node{TLS: true}, (*rig).closeOnHello, "EOF; perhaps it does not speak TLS"},
-		"TLS, silent":              {Node{TLS: true}, (*rig).silence, "within 2s; perhaps it does not speak TLS"},
+		"TLS, closed":              {Node{TLS: true}, (*rig).closeOnCommand, "EOF (perhaps it wants a client certificate)"},
+		"TLS, closed at its sight": {Node{TLS: true}, (*rig).closeOnHello, "EOF (perhaps it does not speak TLS)"},
+		"TLS, silent":              {Node{TLS: true}, (*rig).silence, "within 2s (perhaps it does not speak TLS)"},
 		"TLS, down":                {Node{TLS: true}, (*rig).kill, "connection refused"},
 		"TLS, unreachable":         {Node{TLS: true}, (*rig).blackhole, "no connection within 2s"},
-		"no credentials":           {Node{Credentials: credentials}, func(*rig) {}, "Credentials: no such secret\nEOF"},
+		"no credentials":           {Node{Credentials: credentials}, func(*rig) {}, "Credentials: no such secret EOF"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

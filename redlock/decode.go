@@ -37,7 +37,7 @@ func decodeNodes(v any, at string) ([]Node, error) {
 		return nil, err
 	}
 	if len(entries) == 0 {
-		return nil, configErrorf(at, "is empty; expected at least one node")
+		return nil, configErrorf(at, "expected at least one node, got an empty list")
 	}
 	nodes := make([]Node, len(entries))
 	for i, entry := range entries {
@@ -68,7 +68,7 @@ func nodeEntries(v any, at string) ([]any, error) {
 		return []any{v}, nil
 	}
 	if _, _, err := (setting{value: v}).pair(); err == nil {
-		return nil, configErrorf(atIndex(at, 1), "is a port and not a node; a pair stands inside a list: [[host, port]]")
+		return nil, configErrorf(atIndex(at, 1), "expected a node, got a port: a pair stands inside a list, [[host, port]]")
 	}
 	if list, ok := listOf(v); ok {
 		return list, nil

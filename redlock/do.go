@@ -3,6 +3,7 @@ package redlock
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -26,8 +27,8 @@ func (m *Manager) Do(
 	within, cancel := context.WithCancel(lock.Context(ctx))
 	defer cancel()
 	defer func() {
-		if failed := releaseError(m.Unlock(ctx, lock), o); failed != nil && !errors.Is(err, failed) {
-			err = errors.Join(err, failed)
+		if failed := releaseError(m.Unlock(ctx, lock), o); failed != nil && !covers(err, failed) {
+			err = joined(err, failed)
 		}
 	}()
 	return fn(within, lock)
@@ -46,7 +47,7 @@ func (m *Manager) lockRenewed(
 	defer func() { m.tellTaken(ctx, o, lock, err) }()
 	defer m.leave()
 	if fn == nil {
-		return nil, o, configErrorf("fn", "is nil; it must be what runs while the lock is held")
+		return nil, o, configErrorf("fn", "expected what runs while the lock is held, got nil")
 	}
 	if err := m.renewed(o); err != nil {
 		return nil, o, err
@@ -62,10 +63,25 @@ func (m *Manager) renewed(o *lockOptions) error {
 	o.renew = true
 	most := m.longestInterval(o.ttl)
 	if m.cfg.RenewInterval > most && !o.noExpiry {
-		return configErrorf("renew_interval", "is %v, too long for a TTL of %v; expected %v at most",
-			m.cfg.RenewInterval, o.ttl, most)
+		return configErrorf("renew_interval", "expected %v at most for a TTL of %v, got %v",
+			most, o.ttl, m.cfg.RenewInterval)
 	}
 	return nil
+}
+
+// covers reports whether err says already what the release has failed for: fn
+// may have returned why the lock is over.
+func covers(err, failed error) bool {
+	cause := errors.Unwrap(failed)
+	return errors.Is(err, failed) || cause != nil && errors.Is(err, cause)
+}
+
+// joined is errors.Join on one line.
+func joined(err, failed error) error {
+	if err == nil {
+		return failed
+	}
+	return fmt.Errorf("%w; %w", err, failed)
 }
 
 // releaseError is what Do reports of its release.

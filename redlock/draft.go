@@ -36,9 +36,9 @@ func (d *draft) set(key string, value any) error {
 	what := cmp.Or(secondName[key], key)
 	switch before, given := d.given[what]; {
 	case given && before == key:
-		return configErrorf(s.at, "is given twice")
+		return configErrorf(s.at, "expected once, but is given twice")
 	case given:
-		return configErrorf(s.at, "is given twice: %s is the same setting", before)
+		return configErrorf(s.at, "expected once, but %s is the same setting, and is given too", before)
 	case value != nil:
 		d.given[what] = key
 	}
@@ -87,7 +87,7 @@ func (d *draft) assignTLS(key string, s setting) (err error) {
 		byScheme := d.TLS
 		d.TLS, err = s.boolean()
 		if err == nil && byScheme && !d.TLS {
-			return configErrorf(s.at, "contradicts rediss://")
+			return configErrorf(s.at, "expected true, but false contradicts rediss://")
 		}
 	case "ssl_cert_reqs":
 		d.files.certReqs, err = s.word()
@@ -126,25 +126,25 @@ func (d *draft) ignore(key string, s setting) (err error) {
 func (d *draft) unknown(key string) error {
 	switch {
 	case d.unsure:
-		return configErrorf(d.at, "has an unknown key, or a password that is not percent-encoded "+
-			"(& is written %%26, / %%2F, ? %%3F, @ %%40, # %%23)")
+		return configErrorf(d.at, "expected the names of settings as keys, got another, or a password that is not "+
+			"percent-encoded (& is written %%26, / %%2F, ? %%3F, @ %%40, # %%23)")
 	case !isKey(key):
-		return configErrorf(d.at, "has a key that is not the name of a setting")
+		return configErrorf(d.at, "expected the names of settings as keys, got other text")
 	}
-	return configErrorf(d.at+"."+key, "is not known; there is no such setting of a node")
+	return configErrorf(d.at+"."+key, "expected a setting of a node, got a name that is not known")
 }
 
 // finish makes the Node, once all settings are in.
 func (d *draft) finish() (Node, error) {
 	if d.maxSize != 0 && d.minSize > d.maxSize {
-		return Node{}, configErrorf(d.at+".minsize", "is above maxsize")
+		return Node{}, configErrorf(d.at+".minsize", "expected maxsize at most, got more")
 	}
 	config, err := d.files.load(d.at)
 	if err != nil {
 		return Node{}, err
 	}
 	if config != nil && !d.TLS {
-		return Node{}, configErrorf(d.at+".ssl", "is not set, but other settings of TLS are; expected rediss:// or ssl")
+		return Node{}, configErrorf(d.at+".ssl", "expected rediss:// or ssl with other settings of TLS, got neither")
 	}
 	d.TLSConfig = config
 	switch {

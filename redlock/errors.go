@@ -54,13 +54,16 @@ func (r *refinement) Error() string { return r.text }
 func (r *refinement) Unwrap() error { return r.of }
 
 // ConfigError reports a bad setting, or a bad argument of a call. Field names
-// what is wrong, as a path where it lies inside a list: nodes[2].port. Neither
-// field ever holds a secret.
+// what is wrong, as a path where it lies inside a list: nodes[2].port. It is the
+// setting's name in a file; of what no file can say it is the name of the
+// argument, of the option or of the [Node]'s field. Msg says what was expected
+// there, and what was found. Neither ever holds a secret.
 type ConfigError struct{ Field, Msg string }
 
 func (e *ConfigError) Error() string { return "redlock: " + e.Field + ": " + e.Msg }
 
-// configErrorf makes a ConfigError. The arguments must not hold a secret.
+// configErrorf makes a ConfigError: "expected WHAT, got WHAT", or "expected
+// WHAT, but" and what speaks against it. The arguments must not hold a secret.
 func configErrorf(field, format string, args ...any) *ConfigError {
 	return &ConfigError{Field: field, Msg: fmt.Sprintf(format, args...)}
 }
@@ -92,18 +95,36 @@ func (e *QuorumError) Error() string {
 	if e.Resource != "" {
 		fmt.Fprintf(&b, " %q", e.Resource)
 	}
-	fmt.Fprintf(&b, ": %s (%d yes, %d no, %d failed of %d nodes)",
-		plain(e.verdict), e.Yes, e.No, e.Failed, e.Total)
-	if e.ended != nil {
-		b.WriteString(": " + e.ended.Error())
+	nodes := "nodes"
+	if e.Total == 1 {
+		nodes = "node"
 	}
-	switch {
-	case e.nodes != nil:
-		b.WriteString(": " + e.nodes.Error())
-	case errors.Is(e.verdict, ErrNoQuorum) && e.Yes >= majority(e.Total):
-		b.WriteString(": the answers came too late to be trusted")
+	fmt.Fprintf(&b, ": %s (%d yes, %d no, %d failed of %d %s)",
+		plain(e.verdict), e.Yes, e.No, e.Failed, e.Total, nodes)
+	if causes := e.causes(); len(causes) > 0 {
+		b.WriteString(": " + strings.Join(causes, "; "))
 	}
 	return b.String()
+}
+
+// causes are the reasons for the verdict that the votes do not tell.
+func (e *QuorumError) causes() (causes []string) {
+	enough := errors.Is(e.verdict, ErrNoQuorum) && e.Yes >= majority(e.Total)
+	switch {
+	case enough && e.Op == "lock":
+		causes = append(causes, "the answers came too late to be trusted (a longer TTL leaves more time)")
+	case enough:
+		causes = append(causes, "a majority did not confirm that each resource is gone")
+	case errors.Is(e.verdict, ErrAlreadyHeld):
+		causes = append(causes, "under the token that was given (Resume goes on with it)")
+	}
+	if e.ended != nil {
+		causes = append(causes, e.ended.Error())
+	}
+	if e.nodes != nil {
+		causes = append(causes, e.nodes.Error())
+	}
+	return causes
 }
 
 // Unwrap returns the verdict, the context's error and the nodes' errors, those
@@ -139,7 +160,7 @@ func (e *NodeError) Unwrap() error { return e.Err }
 func oneLine(errs []error) string {
 	lines := make([]string, len(errs))
 	for i, err := range errs {
-		lines[i] = err.Error()
+		lines[i] = onOneLine(err.Error())
 	}
 	return strings.Join(lines, "; ")
 }
@@ -155,7 +176,16 @@ func (m *Manager) alsoEnded(ctx context.Context, err error) error {
 	case ctx.Err() == nil, errors.Is(err, ctx.Err()):
 		return err
 	}
-	return fmt.Errorf("%w: %w", err, ctx.Err())
+	return fmt.Errorf("%w; %w", err, ctx.Err())
+}
+
+// endedIn is alsoEnded for a call for l. It adds the call and the resource where
+// err does not say them: a lock that is over knows no more than why.
+func (l *Lock) endedIn(ctx context.Context, op string, err error) error {
+	if err != nil && !errors.As(err, new(*QuorumError)) && !errors.As(err, new(*callError)) {
+		err = opError(op, l.resource, err)
+	}
+	return l.m.alsoEnded(ctx, err)
 }
 
 // alreadyHeld is the error of a call for a lock that this manager holds under

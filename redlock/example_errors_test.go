@@ -66,5 +66,5 @@ func ExampleConfigError() {
 	fmt.Println(err)
 	// Output:
 	// nodes[1].port
-	// redlock: nodes[1].port: expected a whole number
+	// redlock: nodes[1].port: expected a whole number, got other text
 }

@@ -37,7 +37,7 @@ func ExampleWithNoExpiry() {
 		log.Fatal(err)
 	}
 	fmt.Println(lock.Until().IsZero(), lock.Extend(ctx, 0))
-	// Output: true redlock: no expiry
+	// Output: true redlock: extend "migration": no expiry
 }
 
 func ExampleWithMaxHold() {
@@ -141,7 +141,7 @@ func ExampleWithIgnoreReleaseError() {
 	fmt.Println(m.Do(ctx, "report", work, brief...))
 	fmt.Println(m.Do(ctx, "report", work, append(brief, redlock.WithIgnoreReleaseError())...))
 	// Output:
-	// redlock: expired
+	// redlock: unlock "report": expired
 	// <nil>
 }
 

@@ -255,7 +255,7 @@ func ExampleLock_Unlock() {
 	fmt.Println(lock.Unlock(ctx))
 	// Output:
 	// <nil>
-	// redlock: released
+	// redlock: unlock "report": released
 }
 
 func ExampleLock_IsHeld() {
@@ -421,7 +421,7 @@ func ExampleWithAutoRenew() {
 	m, done := inMemory(3)
 	defer done()
 
-	lock, err := m.TryLock(ctx, "report", redlock.WithTTL(100*time.Millisecond), redlock.WithAutoRenew())
+	lock, err := m.TryLock(ctx, "report", redlock.WithTTL(500*time.Millisecond), redlock.WithAutoRenew())
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -430,7 +430,7 @@ func ExampleWithAutoRenew() {
 	select {
 	case <-lock.Done():
 		fmt.Println("stop working:", lock.Err())
-	case <-time.After(300 * time.Millisecond):
+	case <-time.After(1200 * time.Millisecond):
 		fmt.Println("still held, long after its TTL")
 	}
 	// Output: still held, long after its TTL

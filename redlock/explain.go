@@ -21,33 +21,59 @@ import (
 func (n *node) explain(err error) error {
 	var unknownCA x509.UnknownAuthorityError
 	var wrongName x509.HostnameError
-	var invalid x509.CertificateInvalidError
+	var unverified *tls.CertificateVerificationError
 	var noTLS tls.RecordHeaderError
 	var network *net.OpError
+	ended := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 	switch {
-	case errors.As(err, &unknownCA), errors.As(err, &wrongName), errors.As(err, &invalid):
-		return configErrorf(n.path()+".tls", "the certificate of %s is not trusted: %v", n.name, err)
+	case errors.Is(err, errCredentials) && !ended: // it may look like a failure of the node
+		return fmt.Errorf("connect: %w", err)
+	case errors.As(err, &unknownCA):
+		return configErrorf(n.path()+".tls", "expected a certificate by an authority of ssl_ca_certs or TLSConfig, "+
+			"but that of %s is not: %v", n.name, unknownCA)
+	case errors.As(err, &wrongName):
+		return configErrorf(n.path()+".tls", "expected a certificate for this host, but that of %s is not: %v",
+			n.name, wrongName)
+	case errors.As(err, &unverified):
+		return configErrorf(n.path()+".tls", "expected a valid certificate, but that of %s is not: %v",
+			n.name, unverified.Err)
 	case errors.As(err, &noTLS):
-		return configErrorf(n.path()+".tls", "%s does not speak TLS", n.name)
+		return configErrorf(n.path()+".tls", "expected a server that speaks TLS, but %s does not speak TLS", n.name)
 	case errors.As(err, &network) && network.Op == "remote error": // an alert: a client certificate, mostly
-		return configErrorf(n.path()+".tls", "%s refuses the TLS connection: %v", n.name, network.Err)
+		return configErrorf(n.path()+".tls", "expected what the server accepts, a client certificate perhaps, "+
+			"but %s refuses the TLS connection: %v", n.name, network.Err)
 	case errors.Is(err, errOutOfStep), isNoReply(err):
-		return configErrorf(n.path(), "%s is not a Redis server, or wants TLS", n.name)
+		return configErrorf(n.path(), "expected a Redis server, but %s is not a Redis server, or wants TLS", n.name)
 	case isBadLogin(err), hasText(err, "WRONGPASS", "NOAUTH"):
-		return configErrorf(n.path()+".password", "%s refuses the user name or password: %s", n.name, inWords(err))
+		return configErrorf(n.path()+n.loginField("password"),
+			"expected a login that the server takes, but %s refuses the user name or password: %s", n.name, inWords(err))
 	case hasText(err, "NOPERM"):
-		return configErrorf(n.path()+".username", "%s refuses the handshake: %s", n.name, inWords(err))
+		return configErrorf(n.path()+n.loginField("username"),
+			"expected a user with the rights that a lock needs, but %s refuses the handshake: %s", n.name, inWords(err))
 	case hasText(err, "DB index is out of range", "invalid DB index"):
-		return configErrorf(n.path()+".db", "%s has no database %d", n.name, n.cfg.DB)
+		return configErrorf(n.path()+".db", "expected a database of the server, but %s has no database %d",
+			n.name, n.cfg.DB)
 	}
 	var config *ConfigError
 	if errors.As(err, &config) {
 		return config
 	}
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || isTimeout(err) {
+	if ended || isTimeout(err) {
 		return connErrorf("no connection within %v%s", n.connectTimeout(), hint(err, n.secure()))
 	}
-	return fmt.Errorf("connect: %w%s", withoutSecrets(err), hint(err, n.secure()))
+	to := ""
+	if errors.As(err, &network) && n.sentinel != nil && network.Addr != nil {
+		to = " to " + network.Addr.String() // the name of the node is not where it is
+	}
+	return fmt.Errorf("connect%s: %w%s", to, withoutPorts(withoutSecrets(err)), hint(err, n.secure()))
+}
+
+// loginField is the setting behind a refused login.
+func (n *node) loginField(field string) string {
+	if n.cfg.Credentials != nil {
+		return ".Credentials"
+	}
+	return "." + field
 }
 
 // withoutSecrets leaves out what an error repeats of its input: a server that
@@ -70,12 +96,24 @@ func withoutSecrets(err error) error {
 
 // withoutPorts leaves out between whom a connection was. Our port is another
 // one each time, and a node that is down for one reason is one line in the log.
+// The node's name stands before it, and the operation is said once.
 func withoutPorts(err error) error {
 	var network *net.OpError
-	if errors.As(err, &network) {
-		return fmt.Errorf("%s: %w", network.Op, network.Err)
+	var call *os.SyscallError
+	if !errors.As(err, &network) {
+		return err
 	}
-	return err
+	cause := network.Err
+	if errors.As(cause, &call) {
+		cause = call.Err
+	}
+	switch {
+	case errors.Is(err, errHandshake):
+		return fmt.Errorf("%w: %w", errHandshake, cause)
+	case network.Op == "dial":
+		return cause
+	}
+	return fmt.Errorf("%s: %w", network.Op, cause)
 }
 
 // hint is what a wrong setting of TLS looks like from here, for whoever reads
@@ -86,14 +124,14 @@ func hint(err error, secure bool) string {
 	var call *os.SyscallError
 	hungUp := errors.Is(err, io.EOF) || errors.As(err, &call) && !call.Timeout()
 	switch {
-	case errors.Is(err, errCredentials), errors.As(err, &network) && network.Op == "dial":
+	case errors.As(err, &network) && network.Op == "dial":
 		return ""
 	case errors.Is(err, errHandshake):
-		return "; perhaps it does not speak TLS"
+		return " (perhaps it does not speak TLS)"
 	case hungUp && secure:
-		return "; perhaps it wants a client certificate"
+		return " (perhaps it wants a client certificate)"
 	case hungUp:
-		return "; perhaps it wants TLS"
+		return " (perhaps it wants TLS)"
 	}
 	return ""
 }
@@ -128,13 +166,18 @@ func (e replyError) Error() string { return string(e) }
 // without the arguments that "unknown command" repeats, a token among them.
 func serverError(text []byte) replyError {
 	s, _, _ := strings.Cut(string(text), ", with args")
-	s = strings.Map(func(r rune) rune {
+	s = onOneLine(s)
+	return replyError(s[:min(len(s), 200)])
+}
+
+// onOneLine makes a text fit for a line of a log.
+func onOneLine(text string) string {
+	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, s)
-	return replyError(s[:min(len(s), 200)])
+	}, text)
 }
 
 // hasCode reports whether the error begins with one of codes. Before Redis 7 an

@@ -26,9 +26,9 @@ func (m *Manager) Extend(ctx context.Context, lock *Lock, ttl time.Duration) (er
 	case err != nil:
 		return err
 	case ttl < 0:
-		return configErrorf("ttl", "is negative (%v); 0 is the lock's own TTL", ttl)
+		return configErrorf("ttl", "expected 0 (the lock's own TTL) or more, got %v", ttl)
 	case lock.noExpiry:
-		return m.alsoEnded(ctx, ErrNoExpiry)
+		return lock.endedIn(ctx, "extend", ErrNoExpiry)
 	}
 	if ttl == 0 {
 		ttl = lock.ttl
@@ -37,7 +37,7 @@ func (m *Manager) Extend(ctx context.Context, lock *Lock, ttl time.Duration) (er
 		return err
 	}
 	begun = time.Now()
-	return m.alsoEnded(ctx, lock.extend(ctx, func(time.Time) time.Duration { return ttl }))
+	return lock.endedIn(ctx, "extend", lock.extend(ctx, func(time.Time) time.Duration { return ttl }))
 }
 
 // ExtendBy adds d to what is left of the lock; d must be positive. Its errors
@@ -51,14 +51,14 @@ func (l *Lock) ExtendBy(ctx context.Context, d time.Duration) (err error) {
 	defer l.m.leave()
 	switch {
 	case d <= 0:
-		return configErrorf("d", "is %v; expected more than 0; Extend sets what is to be left", d)
+		return configErrorf("d", "expected more than 0 (Extend sets what is to be left), got %v", d)
 	case l.noExpiry:
-		return l.m.alsoEnded(ctx, ErrNoExpiry)
+		return l.endedIn(ctx, "extend", ErrNoExpiry)
 	case d > maxTTL-min(l.Remaining(), maxTTL):
-		return configErrorf("d", "is %v; at most %v may be left of a lock", d, maxTTL)
+		return configErrorf("d", "expected what leaves %v of a lock at most, got %v", maxTTL, d)
 	}
 	begun = time.Now()
-	return l.m.alsoEnded(ctx, l.extend(ctx, func(start time.Time) time.Duration {
+	return l.endedIn(ctx, "extend", l.extend(ctx, func(start time.Time) time.Duration {
 		return ttlFor(remaining(start, l.Until())+d, l.m.cfg.DriftFactor, l.m.cfg.Margin)
 	}))
 }

@@ -190,7 +190,7 @@ func TestALockOfThisManagerThatIsForcedIsLostAtOnce(t *testing.T) {
 				if !kept.Valid() {
 					t.Errorf("another lock got %v", kept.Err())
 				}
-				if err := lock.Unlock(t.Context()); err != ErrLost {
+				if err := lock.Unlock(t.Context()); !errors.Is(err, ErrLost) {
 					t.Errorf("unlocked, it got %v", err)
 				}
 				r.mustHave("a", 0)

@@ -14,11 +14,11 @@ func (d *draft) assignGoRedis(key string, s setting) (err error) {
 	case "dial_timeout":
 		d.connectTimeout, err = s.seconds()
 	case "skip_verify":
-		return configErrorf(s.at, "is not supported; use ssl_cert_reqs")
+		return configErrorf(s.at, "expected ssl_cert_reqs in its place, got skip_verify")
 	case "master_name":
-		return configErrorf(s.at, "is not supported; use master")
+		return configErrorf(s.at, "expected master in its place, got master_name")
 	case "addr":
-		return configErrorf(s.at, "is not supported; several Sentinels are separated by commas")
+		return configErrorf(s.at, "expected several Sentinels as hosts separated by commas, got addr")
 	case "protocol", "max_retries", "dialer_retries", "max_concurrent_dials",
 		"pool_size", "min_idle_conns", "max_idle_conns", "max_active_conns",
 		"pipeline_pool_size", "pipeline_read_buffer_size", "pipeline_write_buffer_size":

@@ -101,7 +101,7 @@ func (l *Lock) IsHeld(ctx context.Context) (bool, error) {
 	}
 	defer m.leave()
 	if err := l.Err(); err != nil {
-		return false, m.alsoEnded(ctx, err)
+		return false, l.endedIn(ctx, "is held", err)
 	}
 	if err := ctx.Err(); err != nil {
 		return false, opError("is held", l.resource, err)
@@ -111,9 +111,9 @@ func (l *Lock) IsHeld(ctx context.Context) (bool, error) {
 	switch t.verdict() {
 	case won:
 		err := l.Err()
-		return err == nil, m.alsoEnded(ctx, err)
+		return err == nil, l.endedIn(ctx, "is held", err)
 	case beaten:
-		return false, m.alsoEnded(ctx, l.notOurs(ctx, "is held", b, t))
+		return false, l.endedIn(ctx, "is held", l.notOurs(ctx, "is held", b, t))
 	}
 	return false, m.verdictError(ctx, "is held", l.resource, ErrNoQuorum, b, t)
 }

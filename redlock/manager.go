@@ -85,9 +85,9 @@ func New(cfg Config, opts ...Option) (*Manager, error) {
 
 		renewals: renewals{wake: make(chan struct{}, 1)},
 	}
-	for _, opt := range opts {
+	for i, opt := range opts {
 		if opt == nil {
-			return nil, configErrorf("options", "one of them is nil")
+			return nil, configErrorf(atIndex("opts", i), "expected an option, got nil")
 		}
 		if err := opt.option(m); err != nil {
 			return nil, err

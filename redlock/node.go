@@ -251,5 +251,6 @@ func (n *node) tell(c *command, v vote, err error) {
 // refusal is the error of a server that will not execute a command, whatever is
 // done but to mend the settings.
 func (n *node) refusal(err error) *ConfigError {
-	return configErrorf(n.path(), "%s refuses the command: %v", n.name, err)
+	return configErrorf(n.path(), "expected that a lock's commands are allowed, but %s refuses the command: %v",
+		n.name, err)
 }

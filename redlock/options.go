@@ -21,7 +21,7 @@ func (f optionFunc) option(m *Manager) error { return f(m) }
 func WithLogger(logger *slog.Logger) Option {
 	return optionFunc(func(m *Manager) error {
 		if logger == nil {
-			return configErrorf("WithLogger", "the logger is nil; leave the option out to log nothing")
+			return configErrorf("WithLogger", "expected a logger, or no such option to log nothing, got nil")
 		}
 		m.log = logger
 		return nil
@@ -60,7 +60,7 @@ type lockOptions struct {
 func WithTTL(ttl time.Duration) LockOption {
 	return lockOptionFunc(func(o *lockOptions) error {
 		if ttl < 0 {
-			return configErrorf("ttl", "is negative (%v); 0 is the default", ttl)
+			return configErrorf("ttl", "expected 0 (the default) or more, got %v", ttl)
 		}
 		o.ttl = ttl
 		return nil
@@ -98,7 +98,7 @@ func WithAutoRenew() LockOption {
 func WithMaxHold(d time.Duration) LockOption {
 	return lockOptionFunc(func(o *lockOptions) error {
 		if d <= 0 {
-			return configErrorf("max_hold", "is %v; expected more than 0, or no such option for no limit", d)
+			return configErrorf("WithMaxHold", "expected more than 0, or no such option for no limit, got %v", d)
 		}
 		o.maxHold = d
 		return nil
@@ -112,7 +112,7 @@ func WithMaxHold(d time.Duration) LockOption {
 func WithToken(token string) LockOption {
 	return lockOptionFunc(func(o *lockOptions) error {
 		if token == "" {
-			return configErrorf("token", "is empty; leave the option out for a random one")
+			return configErrorf("token", "expected a token, or no such option for a random one, got an empty one")
 		}
 		o.token = token
 		return checkToken(token)
@@ -124,7 +124,7 @@ func WithToken(token string) LockOption {
 func WithAttempts(n int) LockOption {
 	return lockOptionFunc(func(o *lockOptions) error {
 		if n < 0 {
-			return configErrorf("attempts", "is negative (%d); it counts all tries, and 0 is the default", n)
+			return configErrorf("attempts", "expected 0 (the default) or more, got %d", n)
 		}
 		o.attempts = n
 		return nil
@@ -137,7 +137,7 @@ func WithAttempts(n int) LockOption {
 func WithBackoff(pause func(attempt int) time.Duration) LockOption {
 	return lockOptionFunc(func(o *lockOptions) error {
 		if pause == nil {
-			return configErrorf("backoff", "the function is nil; leave the option out for the default pauses")
+			return configErrorf("WithBackoff", "expected a function, or no such option for the default pauses, got nil")
 		}
 		o.backoff = pause
 		return nil
@@ -170,7 +170,7 @@ func WithIgnoreReleaseError() LockOption {
 
 // unavailable is the error of a name that is reserved and does nothing yet.
 func unavailable(name string) error {
-	return configErrorf(name, "is not available in this version")
+	return configErrorf(name, "expected to be left out, but it is used: it is not available in this version")
 }
 
 const (
@@ -188,9 +188,9 @@ func (m *Manager) lockOptions(resource string, opts []LockOption) (*lockOptions,
 		return nil, err
 	}
 	o := &lockOptions{resource: resource, key: key}
-	for _, opt := range opts {
+	for i, opt := range opts {
 		if opt == nil {
-			return nil, configErrorf("options", "one of them is nil")
+			return nil, configErrorf(atIndex("opts", i), "expected an option, got nil")
 		}
 		if err := opt.lockOption(o); err != nil {
 			return nil, err
@@ -198,11 +198,11 @@ func (m *Manager) lockOptions(resource string, opts []LockOption) (*lockOptions,
 	}
 	switch {
 	case o.noExpiry && o.ttl > 0:
-		return nil, configErrorf("ttl", "WithTTL and WithNoExpiry contradict each other; use one of them")
+		return nil, configErrorf("ttl", "expected WithTTL or WithNoExpiry, got both")
 	case o.noExpiry && o.maxHold > 0:
-		return nil, configErrorf("max_hold", "WithMaxHold and WithNoExpiry contradict each other; use one of them")
+		return nil, configErrorf("WithMaxHold", "expected WithMaxHold or WithNoExpiry, got both")
 	case o.noExpiry && o.autoRenew:
-		return nil, configErrorf("auto_renew", "WithAutoRenew and WithNoExpiry contradict each other; use one of them")
+		return nil, configErrorf("auto_renew", "expected WithAutoRenew or WithNoExpiry, got both")
 	}
 	if o.ttl, err = m.usableTTL(cmp.Or(o.ttl, m.cfg.TTL)); err != nil {
 		return nil, err
@@ -224,11 +224,12 @@ func (m *Manager) key(resource string) (string, error) {
 	key := m.cfg.KeyPrefix + resource
 	switch {
 	case resource == "":
-		return "", configErrorf("resource", "is empty; it must name what is locked")
+		return "", configErrorf("resource", "expected the name of what is locked, got an empty one")
 	case len(resource) > maxResource:
-		return "", configErrorf("resource", "has %d bytes; expected %d at most", len(resource), maxResource)
+		return "", configErrorf("resource", "expected %d bytes at most, got %d", maxResource, len(resource))
 	case strings.HasPrefix(key, reservedKeys):
-		return "", configErrorf("resource", "keys that begin with %q are the library's own", reservedKeys)
+		return "", configErrorf("resource", "expected another beginning, got %q, which the library's own keys have",
+			reservedKeys)
 	}
 	return key, nil
 }
@@ -237,12 +238,12 @@ func (m *Manager) key(resource string) (string, error) {
 // validity.
 func (m *Manager) usableTTL(ttl time.Duration) (time.Duration, error) {
 	if ttl > maxTTL {
-		return 0, configErrorf("ttl", "is %v; expected %v at most", ttl, maxTTL)
+		return 0, configErrorf("ttl", "expected %v at most, got %v", maxTTL, ttl)
 	}
 	ttl = wholeMilliseconds(ttl)
 	if valid := validity(ttl, m.cfg.DriftFactor, m.cfg.Margin); valid <= 0 {
-		return 0, configErrorf("ttl", "is %v, which leaves no validity; it must be above its drift and margin, %v",
-			ttl, ttl-valid)
+		return 0, configErrorf("ttl", "expected more than drift and margin take of it (%v), got %v",
+			ttl-valid, ttl)
 	}
 	return ttl, nil
 }

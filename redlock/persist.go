@@ -42,7 +42,8 @@ func (l *Lock) persist(ctx context.Context) (tally, error) {
 func (n *node) submitOn(acquire, c *command) {
 	if n.cfg.client != nil {
 		n.tell(c, misconfigured, configErrorf(n.path(),
-			"%s has a client that was given, whose connections are its own; it cannot keep a lock without expiry", n.name))
+			"expected an address for a lock without expiry, but %s is a client that was given, whose connections are its own",
+			n.name))
 		return
 	}
 	n.mu.Lock()

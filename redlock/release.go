@@ -35,7 +35,7 @@ func (m *Manager) Unlock(ctx context.Context, lock *Lock) (err error) {
 	}
 	// One whose time is over ends as that, also where its timer is late.
 	ended = lock.Err() == nil && lock.end(ErrReleased)
-	return m.alsoEnded(ctx, lock.unlock(ctx))
+	return lock.endedIn(ctx, "unlock", lock.unlock(ctx))
 }
 
 // unlock has one caller at a time ask the nodes.
@@ -158,9 +158,9 @@ func (l *Lock) openDebts() []debt {
 func (m *Manager) checkLock(lock *Lock) error {
 	switch {
 	case lock == nil:
-		return configErrorf("lock", "is nil; it must be one that Lock, TryLock, Do or Resume returned")
+		return configErrorf("lock", "expected one that Lock, TryLock, Do or Resume returned, got nil")
 	case lock.m != m:
-		return configErrorf("lock", "belongs to another manager")
+		return configErrorf("lock", "expected one of this manager, got one of another")
 	}
 	return nil
 }

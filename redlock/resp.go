@@ -14,7 +14,7 @@ const maxReply = 64 << 10
 // errOutOfStep says that a reply is not what the command can be answered with.
 // The connection ends: the replies behind it could be credited to the wrong
 // command.
-var errOutOfStep = errors.New("the reply does not fit the command; is it a Redis server?")
+var errOutOfStep = errors.New("the reply does not fit the command (is it a Redis server?)")
 
 // reply is one RESP2 value. text is valid until the next read.
 type reply struct {

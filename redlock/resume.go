@@ -59,9 +59,10 @@ func (m *Manager) Resume(ctx context.Context, resource, token string, opts ...Lo
 func (o *lockOptions) resumes(token string) error {
 	switch {
 	case o.token != "":
-		return configErrorf("token", "WithToken does not go with Resume, which is given the token of the lock")
+		return configErrorf("token", "expected as an argument of Resume alone, got WithToken too")
 	case o.noExpiry:
-		return configErrorf("no_expiry", "WithNoExpiry does not go with Resume; the nodes know whether the lock expires")
+		return configErrorf("WithNoExpiry",
+			"expected to be left out of Resume, but it is used: the nodes know whether the lock expires")
 	}
 	o.token = token
 	return checkToken(token)
@@ -100,7 +101,7 @@ func (l *Lock) resume(ctx context.Context, o *lockOptions, last *use) error {
 	kept := keptByMajority(l.adopt(s.findings()), t.total)
 	if l.noExpiry = kept < 0; l.noExpiry {
 		if o.maxHold > 0 {
-			return configErrorf("max_hold", "WithMaxHold does not go with a lock that does not expire")
+			return configErrorf("WithMaxHold", "expected a lock that expires, but this one does not")
 		}
 		return m.hold(l)
 	}

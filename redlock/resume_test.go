@@ -104,7 +104,7 @@ func TestAResumedLockIsValidForWhatAMajorityKeeps(t *testing.T) {
 				if lock.TTL() != 0 || !lock.Until().IsZero() || lock.Remaining() != math.MaxInt64 {
 					t.Errorf("%v: got %v", row.kept, lock)
 				}
-				if err := lock.Extend(t.Context(), 0); err != ErrNoExpiry {
+				if err := lock.Extend(t.Context(), 0); !errors.Is(err, ErrNoExpiry) {
 					t.Errorf("%v: extended, it got %v", row.kept, err)
 				}
 				passTime(time.Hour)
@@ -283,14 +283,14 @@ func TestWhatContradictsAResumeIsRefused(t *testing.T) {
 		mustRefuse("a long one", "token", strings.Repeat("x", 513))
 		mustRefuse("a control character", "token", "a\x1f7")
 		mustRefuse("a second token", "token", "mine", WithToken("mine"))
-		mustRefuse("no expiry", "no_expiry", "mine", WithNoExpiry())
+		mustRefuse("no expiry", "WithNoExpiry", "mine", WithNoExpiry())
 		mustRefuse("a bad TTL", "ttl", "mine", WithTTL(time.Millisecond))
 		mustRefuse("a fence", "WithFence", "mine", WithFence())
 		if len(r.nodes[0].Conns()) != 0 {
 			t.Error("a node was connected to")
 		}
 		keptFor(r, 0, 0, 0)
-		mustRefuse("a limit for a lock that does not expire", "max_hold", "mine", WithMaxHold(time.Minute))
+		mustRefuse("a limit for a lock that does not expire", "WithMaxHold", "mine", WithMaxHold(time.Minute))
 		r.mustHave("a", 3)
 		if _, err := r.Resume(t.Context(), "a", strings.Repeat("x", 512)); !errors.Is(err, ErrNotHeld) {
 			t.Errorf("the longest token: got %v", err)

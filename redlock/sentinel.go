@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -261,12 +260,14 @@ func (s *sentinel) failure(failures []error) error {
 		field = cmp.Or(field, setting)
 		reasons[i] = s.cfg.Sentinels[i] + " " + reason
 	}
-	text := fmt.Sprintf("no Sentinel names the master %q (sentinel_tls is %t): %s",
-		s.cfg.Master, s.cfg.SentinelTLS, strings.Join(reasons, "; "))
+	why := strings.Join(reasons, "; ")
 	if field == "" {
-		return connErrorf("%s", text)
+		return connErrorf("no Sentinel names the master %q (sentinel_tls is %t; %s)",
+			s.cfg.Master, s.cfg.SentinelTLS, why)
 	}
-	return configErrorf(s.path+"."+field, "%s", text)
+	return configErrorf(s.path+"."+field,
+		"expected Sentinels that name the master %q, but none does (sentinel_tls is %t; %s)",
+		s.cfg.Master, s.cfg.SentinelTLS, why)
 }
 
 // sentinelFault puts err into words, and names the setting that is wrong where
@@ -281,13 +282,13 @@ func sentinelFault(err error, secure bool) (setting, reason string) {
 	case hasText(err, "NOPERM"):
 		return "sentinel_username", "refuses the question: " + inWords(err)
 	case hasText(err, "tls: "):
-		return "sentinel_tls", "is not connected to: " + inWords(err)
+		return "sentinel_tls", "cannot be connected to: " + inWords(err)
 	case isNoReply(err), hasText(err, "unknown command"):
 		return "sentinels", "is not a Sentinel, or wants TLS"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, net.ErrClosed), isTimeout(err):
 		return "", "did not answer in time" + hint(err, secure)
 	case errors.As(err, &network) && network.Op == "dial":
-		return "", "cannot be reached: " + inWords(network.Err)
+		return "", "cannot be reached: " + inWords(withoutPorts(err))
 	}
-	return "", "failed: " + inWords(err) + hint(err, secure)
+	return "", "failed: " + inWords(withoutPorts(err)) + hint(err, secure)
 }

@@ -321,7 +321,7 @@ func TestEachSentinelIsNamedWithTheReasonWhyItGaveNoAddress(t *testing.T) {
 		{"down", Node{}, func(_ *sentinel, f *fakeSentinel) { f.Kill() }, "", "connection refused"},
 		{"silent", Node{}, func(_ *sentinel, f *fakeSentinel) { f.Pause() }, "", "did not answer in time"},
 		{"silent, as a plain server is to TLS", Node{SentinelTLS: true}, func(_ *sentinel, f *fakeSentinel) { f.Pause() },
-			"", "did not answer in time; perhaps it does not speak TLS"},
+			"", "did not answer in time (perhaps it does not speak TLS)"},
 		{"hangs up, as a server that wants TLS does", Node{}, func(_ *sentinel, f *fakeSentinel) {
 			f.OnCommand(func(fakeredis.Command) fakeredis.Action { return fakeredis.Action{CutReply: true} })
 		}, "", "perhaps it wants TLS"},

@@ -22,10 +22,11 @@ type setting struct {
 }
 
 func (s setting) expected(what string) error {
-	if s.inURI {
-		return configErrorf(s.at, "expected %s", what)
+	got := "other text"
+	if !s.inURI {
+		got = kindOf(s.value)
 	}
-	return configErrorf(s.at, "expected %s, got %s", what, kindOf(s.value))
+	return configErrorf(s.at, "expected %s, got %s", what, got)
 }
 
 // text is a string. It may be empty, but not in a URI: there an empty value is
@@ -39,7 +40,7 @@ func (s setting) text() (string, error) {
 	case !ok:
 		return "", s.expected("a string")
 	case text == "" && s.inURI:
-		return "", configErrorf(s.at, "is empty")
+		return "", configErrorf(s.at, "expected a value, got an empty one")
 	}
 	return text, nil
 }
@@ -48,7 +49,7 @@ func (s setting) text() (string, error) {
 func (s setting) word() (string, error) {
 	text, err := s.text()
 	if err == nil && text == "" && s.value != nil {
-		return "", configErrorf(s.at, "is empty")
+		return "", configErrorf(s.at, "expected a value, got an empty one")
 	}
 	return text, err
 }
@@ -57,7 +58,7 @@ func (s setting) word() (string, error) {
 // node would silently be something else.
 func (s setting) name() (string, error) {
 	if s.value == nil {
-		return "", configErrorf(s.at, "is empty")
+		return "", configErrorf(s.at, "expected a value, got an empty one")
 	}
 	return s.word()
 }
@@ -66,7 +67,7 @@ func (s setting) name() (string, error) {
 func (s setting) clientName() (string, error) {
 	text, err := s.word()
 	if err == nil && strings.ContainsFunc(text, func(r rune) bool { return r < '!' || r > '~' }) {
-		return "", configErrorf(s.at, "has a character in it that no name of a connection may have")
+		return "", configErrorf(s.at, "expected printable ASCII without spaces, got another character")
 	}
 	return text, err
 }
@@ -94,15 +95,15 @@ func (s setting) integer(low, high int) (int, error) {
 	n, ok := s.wholeNumber()
 	switch {
 	case !ok && !s.inURI && kindOf(s.value) == "a number":
-		return 0, configErrorf(s.at, "has a fraction or is too large; expected a whole number")
+		return 0, configErrorf(s.at, "expected a whole number, got a fraction or too large a number")
 	case !ok:
 		return 0, s.expected("a whole number")
 	case n >= int64(low) && n <= int64(high):
 		return int(n), nil
 	case high == math.MaxInt:
-		return 0, configErrorf(s.at, "is out of range; expected %d or more", low)
+		return 0, configErrorf(s.at, "expected %d or more, got a number out of range", low)
 	}
-	return 0, configErrorf(s.at, "is out of range; expected %d to %d", low, high)
+	return 0, configErrorf(s.at, "expected %d to %d, got a number out of range", low, high)
 }
 
 func (s setting) wholeNumber() (int64, bool) {
@@ -202,7 +203,7 @@ func (s setting) pair() (host string, port int, err error) {
 		return "", 0, err
 	}
 	if list[1] == nil {
-		return "", 0, configErrorf(s.at+".port", "is missing; expected 1 to %d", maxPort)
+		return "", 0, configErrorf(s.at+".port", "expected 1 to %d, got null", maxPort)
 	}
 	port, err = setting{at: s.at + ".port", value: list[1]}.integer(1, maxPort)
 	return host, port, err
@@ -239,7 +240,7 @@ func (s setting) sentinel() (string, error) {
 		return "", err
 	}
 	if !isHost(host) {
-		return "", configErrorf(s.at+".host", "is not a host; expected a name or an IP address, IPv6 without brackets here")
+		return "", configErrorf(s.at+".host", "expected a name or an IP address, IPv6 without brackets here, got other text")
 	}
 	return joinPort(host, port), nil
 }

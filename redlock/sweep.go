@@ -40,11 +40,13 @@ func (m *Manager) ForceUnlockAll(ctx context.Context, prefix string) (int, error
 	defer m.leave()
 	switch whole := m.cfg.KeyPrefix + prefix; {
 	case whole == "":
-		return 0, configErrorf("prefix", "is empty, and so is KeyPrefix; all keys of the database would be deleted")
+		return 0, configErrorf("prefix",
+			"expected one where there is no key_prefix, got none: all keys of the database would be deleted")
 	case len(prefix) > maxResource:
-		return 0, configErrorf("prefix", "has %d bytes; expected %d at most", len(prefix), maxResource)
+		return 0, configErrorf("prefix", "expected %d bytes at most, got %d", maxResource, len(prefix))
 	case strings.HasPrefix(whole, reservedKeys):
-		return 0, configErrorf("prefix", "keys that begin with %q are the library's own", reservedKeys)
+		return 0, configErrorf("prefix", "expected another beginning, got %q, which the library's own keys have",
+			reservedKeys)
 	}
 	if err := ctx.Err(); err != nil {
 		return 0, opError("force unlock all", prefix, err)

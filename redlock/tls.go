@@ -52,7 +52,7 @@ func (f tlsFiles) load(at string) (*tls.Config, error) {
 		config.InsecureSkipVerify = true
 	case "", "optional", "required":
 	default:
-		return nil, configErrorf(at+".ssl_cert_reqs", "expected CERT_NONE, CERT_OPTIONAL or CERT_REQUIRED")
+		return nil, configErrorf(at+".ssl_cert_reqs", "expected CERT_NONE, CERT_OPTIONAL or CERT_REQUIRED, got other text")
 	}
 	if f.caCerts != "" {
 		authorities, err := readPEM(f.caCerts, at+".ssl_ca_certs")
@@ -61,7 +61,7 @@ func (f tlsFiles) load(at string) (*tls.Config, error) {
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(authorities) {
-			return nil, configErrorf(at+".ssl_ca_certs", "holds no certificate; expected a PEM file")
+			return nil, configErrorf(at+".ssl_ca_certs", "expected a PEM file of certificates, but it holds no certificate")
 		}
 	}
 	return config, f.loadPair(config, at)
@@ -74,7 +74,7 @@ func (f tlsFiles) loadPair(config *tls.Config, at string) error {
 		return nil
 	}
 	if f.certFile == "" {
-		return configErrorf(at+".ssl_keyfile", "needs ssl_certfile")
+		return configErrorf(at+".ssl_keyfile", "expected ssl_certfile beside it, got none")
 	}
 	certificate, err := readPEM(f.certFile, at+".ssl_certfile")
 	if err != nil {
@@ -86,7 +86,7 @@ func (f tlsFiles) loadPair(config *tls.Config, at string) error {
 	}
 	pair, err := tls.X509KeyPair(certificate, key)
 	if err != nil {
-		return configErrorf(at+".ssl_certfile", "expected PEM files of a certificate and its key: %v", err)
+		return configErrorf(at+".ssl_certfile", "expected PEM files of a certificate and its key, but they are not: %v", err)
 	}
 	config.Certificates = []tls.Certificate{pair}
 	return nil
@@ -95,7 +95,7 @@ func (f tlsFiles) loadPair(config *tls.Config, at string) error {
 func readPEM(name, at string) ([]byte, error) {
 	info, err := os.Stat(name)
 	if err == nil && !info.Mode().IsRegular() {
-		return nil, configErrorf(at, "is not a regular file; expected a PEM file")
+		return nil, configErrorf(at, "expected a PEM file, but it is not a regular file")
 	}
 	data, err := os.ReadFile(name) //nolint:gosec // the file that the user named
 	if err != nil {
@@ -103,7 +103,7 @@ func readPEM(name, at string) ([]byte, error) {
 		if withPath, ok := errors.AsType[*fs.PathError](err); ok {
 			cause = withPath.Err
 		}
-		return nil, configErrorf(at, "cannot be read: %v", cause)
+		return nil, configErrorf(at, "expected a PEM file, but it cannot be read: %v", cause)
 	}
 	return data, nil
 }

@@ -223,7 +223,7 @@ func TestABadFileOfTLSIsNamedByItsSetting(t *testing.T) {
 		{query("ssl_ca_certs", text), "node.ssl_ca_certs", "PEM"},
 		{query("ssl_ca_certs", keyFile), "node.ssl_ca_certs", "no certificate"},
 		{"ssl_ca_certs=", "node.ssl_ca_certs", "empty"},
-		{query("ssl_keyfile", keyFile), "node.ssl_keyfile", "needs ssl_certfile"},
+		{query("ssl_keyfile", keyFile), "node.ssl_keyfile", "expected ssl_certfile"},
 		{query("ssl_certfile", certFile), "node.ssl_certfile", "expected PEM files"},
 		{query("ssl_certfile", text, "ssl_keyfile", keyFile), "node.ssl_certfile", "expected PEM files"},
 		{query("ssl_certfile", certFile, "ssl_keyfile", text), "node.ssl_certfile", "expected PEM files"},

@@ -42,11 +42,11 @@ func ownerOf(token string) (owner string, made bool) {
 func checkToken(token string) error {
 	switch {
 	case token == "":
-		return configErrorf("token", "is empty; expected the token of a lock")
+		return configErrorf("token", "expected the token of a lock, got an empty one")
 	case len(token) > maxToken:
-		return configErrorf("token", "has %d bytes; expected %d at most", len(token), maxToken)
+		return configErrorf("token", "expected %d bytes at most, got %d", maxToken, len(token))
 	case strings.ContainsFunc(token, unicode.IsControl):
-		return configErrorf("token", "has a control character; only printable text is allowed")
+		return configErrorf("token", "expected printable text, got a control character in it")
 	}
 	return nil
 }

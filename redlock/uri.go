@@ -35,7 +35,7 @@ func parseNode(text, at string) (Node, error) {
 // do not repeat the password.
 func (d *draft) parse(text string) error {
 	if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
-		return configErrorf(d.at, "has a control character in it, or is not UTF-8")
+		return configErrorf(d.at, "expected UTF-8 without control characters, got other text")
 	}
 	if path, ok := barePath(text); ok {
 		return d.set("socket", path)
@@ -45,7 +45,7 @@ func (d *draft) parse(text string) error {
 		return d.parseBareAddress(text)
 	}
 	if strings.ContainsFunc(rest, unicode.IsSpace) || strings.Contains(rest, "#") {
-		return configErrorf(d.at, "has white space or # in it; they are written %%20 and %%23")
+		return configErrorf(d.at, "expected white space and # as %%20 and %%23, got them as they are")
 	}
 	rest, query, hasQuery := strings.Cut(rest, "?")
 	authority, path, _ := strings.Cut(rest, "/")
@@ -76,7 +76,7 @@ func (d *draft) parseBareAddress(text string) error {
 
 func (d *draft) noNode() error {
 	return configErrorf(d.at, "expected a URI (redis://, rediss:// or unix://), host:port, "+
-		"or the absolute path of a unix socket")
+		"or the absolute path of a unix socket, got other text")
 }
 
 // parseLocation reads what stands before the query: who, where and what
@@ -101,7 +101,7 @@ func (d *draft) parseLocation(scheme, authority, path string) error {
 		return d.set("db", path)
 	case "unix":
 		if authority != "" || path == "" {
-			return configErrorf(d.at+".socket", "expected three slashes and the absolute path of a socket: unix:///path")
+			return configErrorf(d.at+".socket", "expected unix:///path with three slashes, got other text")
 		}
 		return d.setEscaped("socket", "/"+path)
 	}
@@ -117,12 +117,12 @@ func (d *draft) parseHosts(hosts string) error {
 		if escaped {
 			address = before + "%" + zone
 		} else if strings.Contains(address, "%") {
-			return configErrorf(d.at+".host", "has a %% in it; only the zone of an IPv6 host may, written %%25")
+			return configErrorf(d.at+".host", "expected %% in the zone of an IPv6 host alone, as %%25, got another one")
 		}
 		if len(addresses) == 1 {
 			host, port, colon, ok := cutPort(address)
 			if !ok {
-				return configErrorf(d.at+".host", "expected host:port, an IPv6 host in brackets")
+				return configErrorf(d.at+".host", "expected host:port, an IPv6 host in brackets, got other text")
 			}
 			return d.setAddress(host, port, colon)
 		}
@@ -150,7 +150,7 @@ func (d *draft) setEscaped(key, escaped string) error {
 	}
 	text, err := url.PathUnescape(escaped)
 	if err != nil {
-		return configErrorf(d.at+"."+key, "has a %% that is not followed by two hexadecimal digits")
+		return configErrorf(d.at+"."+key, "expected two hexadecimal digits behind each %%, got others")
 	}
 	return d.set(key, text)
 }
@@ -162,11 +162,11 @@ func (d *draft) parseQuery(query string) error {
 		key, err := url.QueryUnescape(escapedKey)
 		value, valueErr := url.QueryUnescape(escapedValue)
 		if err != nil || valueErr != nil {
-			return configErrorf(d.at, "has a %% in its query that is not followed by two hexadecimal digits")
+			return configErrorf(d.at, "expected two hexadecimal digits behind each %% of the query, got others")
 		}
 		switch key {
 		case "host", "port", "socket", "sentinels":
-			return configErrorf(d.at+"."+key, "is not a key of a query; it stands before the question mark")
+			return configErrorf(d.at+"."+key, "expected before the question mark, got it behind")
 		case "password", "sentinel_password":
 			// From here on, what follows an & may still be the password.
 			d.unsure = true

@@ -2,6 +2,7 @@ package redlock
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,15 @@ func wantConfigError(t *testing.T, err error, field, part string) {
 	if bad.Field != field || !strings.Contains(bad.Msg, part) {
 		t.Errorf("got %q: %q, want %q: ...%s...", bad.Field, bad.Msg, field, part)
 	}
+	if !isWellFormed(bad) {
+		t.Errorf("%q does not say what was expected and what was found", bad.Msg)
+	}
 }
+
+// wellFormed is the one form of what a ConfigError says.
+var wellFormed = regexp.MustCompile(`^expected .+, (got|but) .+$`)
+
+func isWellFormed(e *ConfigError) bool { return e.Field != "" && wellFormed.MatchString(e.Msg) }
 
 // shown are the parts of a Node that tests compare.
 type shown struct {
@@ -117,7 +126,7 @@ var malformedURIs = []struct{ uri, field, part string }{
 	{"localhost:6379/1", "node.port", "whole number"},
 	{"localhost:", "node.port", "whole number"},
 	{":6379", "node.host", "empty"},
-	{"secret99@h:6379", "node.host", "not a host"},
+	{"secret99@h:6379", "node.host", "a name or an IP address"},
 	{"u:secret99@h:6379", "node", "host:port"},
 	{"a:6379,b:6379", "node", "host:port"},
 	{" redis://h", "node", "host:port"},
@@ -141,7 +150,7 @@ var malformedURIs = []struct{ uri, field, part string }{
 	{"redis://[h]", "node.host", "brackets"},
 	{"redis://[::1]x", "node.host", "brackets"},
 	{"redis://::1", "node.host", "brackets"},
-	{"redis://[::g]", "node.host", "not a host"},
+	{"redis://[::g]", "node.host", "a name or an IP address"},
 	{"redis://h:", "node.port", "whole number"},
 	{"redis://h:x", "node.port", "whole number"},
 	{"redis://h:+1", "node.port", "whole number"},
@@ -174,16 +183,16 @@ var malformedURIs = []struct{ uri, field, part string }{
 	{"redis://:secret99@h?password=secret99", "node.password", "twice"},
 	{"redis://u@h?username=u", "node.username", "twice"},
 	{"redis://h?password=secret99&password=secret99", "node.password", "twice"},
-	{"redis://h?ssl=1&tls=1", "node.tls", "ssl is the same"},
-	{"redis://h?timeout=1&dial_timeout=1", "node.dial_timeout", "timeout is the same"},
+	{"redis://h?ssl=1&tls=1", "node.tls", "ssl is the same setting"},
+	{"redis://h?timeout=1&dial_timeout=1", "node.dial_timeout", "timeout is the same setting"},
 	{"redis://h?pool_size=1&pool_size=1", "node.pool_size", "twice"},
 	{"redis://h?password=", "node.password", "empty"},
 	{"redis://h?encoding=", "node.encoding", "empty"},
 	{"redis://h?master=", "node.master", "empty"},
-	{"redis://h?", "node", "not the name"},
-	{"redis://h?=1", "node", "not the name"},
-	{"redis://h?db=1&", "node", "not the name"},
-	{"redis://h?db=1&&ssl=1", "node", "not the name"},
+	{"redis://h?", "node", "names of settings"},
+	{"redis://h?=1", "node", "names of settings"},
+	{"redis://h?db=1&", "node", "names of settings"},
+	{"redis://h?db=1&&ssl=1", "node", "names of settings"},
 	{"redis://h?colour=red", "node.colour", "not known"},
 	{"redis://h?DB=1", "node.DB", "not known"},
 	{"redis://h?host=x", "node.host", "question mark"},
@@ -202,7 +211,7 @@ var malformedURIs = []struct{ uri, field, part string }{
 	{"redis://h?timeout=soon", "node.timeout", "seconds"},
 	{"redis://h?minsize=-1", "node.minsize", "out of range"},
 	{"redis://h?maxsize=0", "node.maxsize", "out of range"},
-	{"redis://h?minsize=2&maxsize=1", "node.minsize", "above maxsize"},
+	{"redis://h?minsize=2&maxsize=1", "node.minsize", "maxsize at most"},
 	{"redis://h?replicas=-1", "node.replicas", "out of range"},
 	{"redis://h?client_name=a%20b", "node.client_name", "character"},
 	{"redis://h?pool_size=x", "node.pool_size", "whole number"},
@@ -210,7 +219,7 @@ var malformedURIs = []struct{ uri, field, part string }{
 	{"redis://h?read_timeout=", "node.read_timeout", "empty"},
 	{"redis://h?pool_fifo=x", "node.pool_fifo", "true or false"},
 	{"rediss://h?skip_verify=true", "node.skip_verify", "ssl_cert_reqs"},
-	{"redis://h?master_name=m", "node.master_name", "use master"},
+	{"redis://h?master_name=m", "node.master_name", "expected master in its place"},
 	{"redis://h?addr=h:1", "node.addr", "commas"},
 
 	{"unix://", "node.socket", "unix:///path"},
@@ -221,8 +230,8 @@ var malformedURIs = []struct{ uri, field, part string }{
 	{"unix:///tmp/", "node.socket", "absolute path"},
 	{"unix:///tmp/%3Fx", "node.socket", "question mark"},
 	{"unix:///tmp/%0Ax", "node.socket", "control character"},
-	{"unix:///tmp/%80x", "node.socket", "not UTF-8"},
-	{"redis://a,b?master=%80", "node.master", "not UTF-8"},
+	{"unix:///tmp/%80x", "node.socket", "expected UTF-8"},
+	{"redis://a,b?master=%80", "node.master", "expected UTF-8"},
 	{"unix:///tmp/%zz", "node.socket", "hexadecimal"},
 	{"unix:///tmp/x?ssl=true", "node.tls", "unix socket"},
 	{"unix:///tmp/x?master=m", "node.master", "Sentinels"},

@@ -25,20 +25,20 @@ func (n *Node) validate(at string) error {
 	}
 	switch {
 	case n.Credentials != nil && (n.Username != "" || n.Password != ""):
-		return configErrorf(at+".credentials", "cannot be combined with a username or password")
+		return configErrorf(at+".Credentials", "expected no username or password beside it, got one")
 	case n.Socket != "" && (n.TLS || n.TLSConfig != nil):
-		return configErrorf(at+".tls", "is set for a unix socket, which has none")
+		return configErrorf(at+".tls", "expected no TLS for a unix socket, but it is set")
 	case n.DB < 0:
-		return configErrorf(at+".db", "is negative; expected the number of a database")
+		return configErrorf(at+".db", "expected 0 or more, got %d", n.DB)
 	case n.Replicas < 0:
-		return configErrorf(at+".replicas", "is negative; expected a number of replicas, or 0")
+		return configErrorf(at+".replicas", "expected 0 or more, got %d", n.Replicas)
 	}
 	return nil
 }
 
 func (n *Node) validateClient(at string) error {
 	if v := reflect.ValueOf(n.client); v.Kind() == reflect.Pointer && v.IsNil() {
-		return configErrorf(at, "is a nil client")
+		return configErrorf(at, "expected a client, got a nil client")
 	}
 	// What embeds one of these is found too.
 	type sharded interface {
@@ -46,15 +46,15 @@ func (n *Node) validateClient(at string) error {
 	}
 	switch n.client.(type) {
 	case sharded:
-		return configErrorf(at, "is a Cluster or Ring client, which spreads keys over servers of its own choice; "+
-			"a node is one server")
+		return configErrorf(at, "expected a client of one server, got a Cluster or Ring client, "+
+			"which spreads keys over servers of its own choice: a node is one server")
 	case *redis.AutoPipeliner:
-		return configErrorf(at, "is an AutoPipeliner, which hides its server; expected the client itself")
+		return configErrorf(at, "expected the client itself, got an AutoPipeliner, which hides its server")
 	}
 	rest := *n
 	rest.client = nil
 	if !reflect.ValueOf(rest).IsZero() {
-		return configErrorf(at, "has a client and other settings; a client brings its own")
+		return configErrorf(at, "expected no other settings beside a client, got one: a client brings its own")
 	}
 	return nil
 }
@@ -65,34 +65,34 @@ func (n *Node) validatePlace(at string) error {
 	switch {
 	case n.Sentinels != nil:
 		if host || n.Socket != "" {
-			return configErrorf(at+".sentinels", "cannot be combined with a host, port or socket")
+			return configErrorf(at+".sentinels", "expected no host, port or socket beside them, got one")
 		}
 		return n.validateSentinels(at)
 	case n.Master != "":
-		return configErrorf(at+".master", "needs the addresses of Sentinels")
+		return configErrorf(at+".master", "expected the addresses of Sentinels (sentinels) beside it, got none")
 	case n.SentinelUsername != "":
-		return configErrorf(at+".sentinel_username", "needs the addresses of Sentinels")
+		return configErrorf(at+".sentinel_username", "expected the addresses of Sentinels (sentinels) beside it, got none")
 	case n.SentinelPassword != "":
-		return configErrorf(at+".sentinel_password", "needs the addresses of Sentinels")
+		return configErrorf(at+".sentinel_password", "expected the addresses of Sentinels (sentinels) beside it, got none")
 	case n.SentinelTLS:
-		return configErrorf(at+".sentinel_tls", "needs the addresses of Sentinels")
+		return configErrorf(at+".sentinel_tls", "expected the addresses of Sentinels (sentinels) beside it, got none")
 	case n.Socket != "" && host:
-		return configErrorf(at+".socket", "cannot be combined with a host or port")
+		return configErrorf(at+".socket", "expected no host or port beside it, got one")
 	case n.Socket != "":
 		return validateSocket(n.Socket, at+".socket")
 	case n.Host == "":
-		return configErrorf(at+".host", "is missing; expected a host, a socket or Sentinels")
+		return configErrorf(at+".host", "expected a host, a socket or Sentinels, got none")
 	case !isHost(n.Host):
-		return configErrorf(at+".host", "is not a host; expected a name or an IP address, IPv6 without brackets here")
+		return configErrorf(at+".host", "expected a name or an IP address, IPv6 without brackets here, got other text")
 	case n.Port < 0 || n.Port > maxPort:
-		return configErrorf(at+".port", "is out of range; expected 1 to %d", maxPort)
+		return configErrorf(at+".port", "expected 1 to %d, got %d", maxPort, n.Port)
 	}
 	return nil
 }
 
 func (n *Node) validateSentinels(at string) error {
 	if len(n.Sentinels) == 0 {
-		return configErrorf(at+".sentinels", "is empty; expected at least one address")
+		return configErrorf(at+".sentinels", "expected at least one address, got an empty list")
 	}
 	for i, address := range n.Sentinels {
 		if _, err := parseSentinel(address, atIndex(at+".sentinels", i)); err != nil {
@@ -100,10 +100,10 @@ func (n *Node) validateSentinels(at string) error {
 		}
 	}
 	if n.Master == "" {
-		return configErrorf(at+".master", "is missing; Sentinels, or several hosts, need the name of the master")
+		return configErrorf(at+".master", "expected the name of the master behind Sentinels or several hosts, got none")
 	}
 	if !utf8.ValidString(n.Master) || strings.ContainsFunc(n.Master, notGraphic) {
-		return configErrorf(at+".master", "has white space or a control character in it, or is not UTF-8")
+		return configErrorf(at+".master", "expected UTF-8 without white space and control characters, got other text")
 	}
 	return nil
 }
@@ -113,11 +113,11 @@ func (n *Node) validateSentinels(at string) error {
 func validateSocket(socket, at string) error {
 	switch {
 	case socket[0] != '/' || strings.HasPrefix(socket, "//") || strings.HasSuffix(socket, "/"):
-		return configErrorf(at, "is not a socket; expected an absolute path, with one slash in front")
+		return configErrorf(at, "expected an absolute path with one slash in front, got other text")
 	case !utf8.ValidString(socket):
-		return configErrorf(at, "is not UTF-8")
+		return configErrorf(at, "expected UTF-8, got other text")
 	case strings.ContainsAny(socket, "?,") || strings.ContainsFunc(socket, unicode.IsControl):
-		return configErrorf(at, "has a comma, question mark or control character in it; "+
+		return configErrorf(at, "expected no comma, question mark or control character in it, got one: "+
 			"settings for a socket are written as unix:///path?db=1")
 	}
 	return nil

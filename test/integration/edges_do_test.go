@@ -178,9 +178,9 @@ func TestALockWithoutExpiryIsNotExtendedByDo(t *testing.T) {
 func TestRenewalAndALimitOfTimeAreRefusedForALockWithoutExpiry(t *testing.T) {
 	edgeRows(t, 3, slow, func(t *testing.T, e *edgeBed) {
 		for field, option := range map[string]redlock.LockOption{
-			"ttl":        redlock.WithTTL(time.Minute),
-			"max_hold":   redlock.WithMaxHold(time.Minute),
-			"auto_renew": redlock.WithAutoRenew(),
+			"ttl":         redlock.WithTTL(time.Minute),
+			"WithMaxHold": redlock.WithMaxHold(time.Minute),
+			"auto_renew":  redlock.WithAutoRenew(),
 		} {
 			_, err := e.m.TryLock(t.Context(), e.Resource(t), redlock.WithNoExpiry(), option)
 			wantConfigError(t, err, field)

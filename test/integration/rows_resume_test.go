@@ -200,13 +200,13 @@ func TestATokenThatCannotBeResumedIsRefused(t *testing.T) {
 		_, err := e.m.Resume(t.Context(), resource, "mine", redlock.WithToken("mine"))
 		wantConfigError(t, err, "token")
 		_, err = e.m.Resume(t.Context(), resource, "mine", redlock.WithNoExpiry())
-		wantConfigError(t, err, "no_expiry")
+		wantConfigError(t, err, "WithNoExpiry")
 		if n := e.sentAny(); n != 0 {
 			t.Errorf("%d commands were sent", n)
 		}
 		e.keep(t, resource, 0, 0, 0)
 		_, err = e.m.Resume(t.Context(), resource, "mine", redlock.WithMaxHold(time.Minute))
-		wantConfigError(t, err, "max_hold")
+		wantConfigError(t, err, "WithMaxHold")
 		e.WantEverywhere(t, resource, "mine", 0)
 	})
 }
