@@ -24,7 +24,7 @@ func (n *node) runClient(life context.Context) {
 		s, err := n.meetClient(life)
 		if err == nil {
 			n.adopt(s)
-			err = n.serveClient(life)
+			err = n.underlying(life, n.serveClient(life))
 			n.m.servers.leave(s.server.runID, n)
 		}
 		if err != nil {
@@ -33,6 +33,21 @@ func (n *node) runClient(life context.Context) {
 		}
 	}
 	n.fail(ErrClosed)
+}
+
+// underlying is what a new dial fails for, at once, after a connection was lost:
+// a node that is down for one reason is one line in the log. Where a dial says
+// nothing, it is err.
+func (n *node) underlying(life context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(life, n.m.nodeTimeout(n.m.cfg.TTL))
+	defer cancel()
+	if dial := dialBare(ctx, n.cfg.client); dial != nil && ctx.Err() == nil {
+		return n.explain(dial)
+	}
+	return err
 }
 
 // serveClient sends what is queued until the server does not answer, and at the

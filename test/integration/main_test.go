@@ -30,12 +30,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if nodes := os.Getenv(holderEnv); nodes != "" {
-		if err := beHolder(nodes); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+	for env, be := range map[string]func(nodes string) error{holderEnv: beHolder, loadEnv: beLoad} {
+		if nodes := os.Getenv(env); nodes != "" {
+			if err := be(nodes); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			os.Exit(0)
 		}
-		os.Exit(0)
 	}
 	os.Exit(run(m))
 }
