@@ -10,6 +10,19 @@ import (
 	"github.com/redlock-go/redlock/test/servers"
 )
 
+// A program that is added here is run by a test like the two of the quickstart.
+func TestThereIsNoProgramInExamplesThatNoTestRuns(t *testing.T) {
+	programs, err := os.ReadDir("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, program := range programs {
+		if program.Name() != "quickstart" {
+			t.Errorf("%s is run by none", program.Name())
+		}
+	}
+}
+
 func TestTheQuickstartEndsWellOnNodesInMemory(t *testing.T) {
 	t.Parallel()
 	out := quickstart(t, nil)
