@@ -24,7 +24,6 @@ var noOperations = map[string]string{
 	"Node.UnmarshalJSON": "a decoder calls it, as in ExampleConfig_UnmarshalJSON",
 	"Lock.Fence":         "there are no fences in this version",
 	"WithFence":          "it is an error in this version",
-	"WithHooks":          "it is an error in this version",
 	"redlocktest.New":    "an Example has no testing.T; ExampleStart is the same without",
 }
 

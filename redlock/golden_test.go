@@ -144,6 +144,7 @@ var untold = []string{
 	// They take a fault in the middle of a call, which tests of their own bring
 	// about.
 	"its connection has ended",
+	"the Dialer has returned no connection",
 	"the connection that granted the lock has ended",
 	"no answer to SCAN within %v",
 	"the client has sent the release again, and only the last answer is known",

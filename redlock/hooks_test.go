@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// told is what hooks were told, one word and a name each.
-type told struct {
+// heard is what hooks were told, one word and a name each.
+type heard struct {
 	mu     sync.Mutex
 	events []string
 	locks  map[string]LockEvent // the last one of each kind
 	nodes  map[string]NodeEvent
 }
 
-func (o *told) hooks() Hooks {
+func (o *heard) hooks() Hooks {
 	o.locks, o.nodes = make(map[string]LockEvent), make(map[string]NodeEvent)
 	lock := func(kind string) func(LockEvent) {
 		return func(e LockEvent) {
@@ -47,7 +47,7 @@ func (o *told) hooks() Hooks {
 }
 
 // since returns what was told since the last call, when all have been told.
-func (o *told) since() []string {
+func (o *heard) since() []string {
 	synctest.Wait()
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -56,7 +56,7 @@ func (o *told) since() []string {
 	return events
 }
 
-func (o *told) want(t *testing.T, events ...string) {
+func (o *heard) want(t *testing.T, events ...string) {
 	t.Helper()
 	if got := o.since(); !slices.Equal(got, events) {
 		t.Errorf("told were %q, want %q", got, events)
@@ -64,7 +64,7 @@ func (o *told) want(t *testing.T, events ...string) {
 }
 
 func TestHooksAreToldOfEachCallOnceWithItsDurationAndError(t *testing.T) {
-	var o told
+	var o heard
 	bubble(t, 1, Config{}, func(t *testing.T, r *rig) {
 		r.connected()
 		r.slowDown()
@@ -109,7 +109,7 @@ func TestHooksAreToldOfEachCallOnceWithItsDurationAndError(t *testing.T) {
 }
 
 func TestHooksAreNotToldOfBadArgumentsAndClosedManagers(t *testing.T) {
-	var o told
+	var o heard
 	bubble(t, 1, Config{}, func(t *testing.T, r *rig) {
 		lock := r.mustLock(r.Manager, "a")
 		o.since()
@@ -131,7 +131,7 @@ func TestHooksAreNotToldOfBadArgumentsAndClosedManagers(t *testing.T) {
 }
 
 func TestAWaiterIsReportedAsOneAndThenByItsOutcome(t *testing.T) {
-	var o told
+	var o heard
 	bubble(t, 3, Config{}, func(t *testing.T, r *rig) {
 		r.slowDown()
 		held := r.mustLock(r.manager(Config{}), "a")
@@ -164,7 +164,7 @@ func TestAWaiterIsReportedAsOneAndThenByItsOutcome(t *testing.T) {
 }
 
 func TestRenewalsAndLossesAreReported(t *testing.T) {
-	var o told
+	var o heard
 	bubble(t, 3, Config{TTL: 3 * time.Second}, func(t *testing.T, r *rig) {
 		r.connected()
 		r.slowDown()
@@ -207,7 +207,7 @@ func TestRenewalsAndLossesAreReported(t *testing.T) {
 }
 
 func TestANodeThatGoesAndComesIsReportedOnceEachWithTheTimeBetween(t *testing.T) {
-	var o told
+	var o heard
 	bubble(t, 1, Config{}, func(t *testing.T, r *rig) {
 		r.connected()
 		o.want(t, "up 10.0.0.1:6379")
@@ -234,7 +234,7 @@ func TestANodeThatGoesAndComesIsReportedOnceEachWithTheTimeBetween(t *testing.T)
 }
 
 func TestEachLockThatWasAcquiredEndsOnceAsReleasedOrLost(t *testing.T) {
-	var o told
+	var o heard
 	bubble(t, 3, Config{}, func(t *testing.T, r *rig) {
 		unlocked := r.mustLock(r.Manager, "unlocked")
 		_ = r.mustLock(r.Manager, "expired", WithTTL(time.Second))
@@ -370,7 +370,7 @@ func TestALockWhoseHookPanicsIsGivenBack(t *testing.T) {
 		"waited":   {Waited: func(LockEvent) { panic("in the hook") }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var o told
+			var o heard
 			hooks.Released = o.hooks().Released
 			bubble(t, 3, Config{}, func(t *testing.T, r *rig) {
 				held := r.mustLock(r.manager(Config{}), "a", WithTTL(time.Second))
